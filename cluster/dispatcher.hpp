@@ -1,0 +1,48 @@
+// Hands out the tasks of a graph to ranks: what is ready, longest chain first, no barrier between stages.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/communicator.hpp"
+
+namespace perfpipe {
+
+/// A task as the dispatcher sees it.
+struct GraphTask {
+  double cost = 1.0;
+  std::vector<int> inputs;             ///< tasks that come first; all have smaller indices
+  bool done = false;                   ///< reused: nothing to run
+  bool accepts_failed_inputs = false;  ///< runs with what is there when some inputs failed
+};
+
+enum class TaskStatus : int { done, failed, skipped, not_run };
+
+/// How a task ended.
+struct TaskOutcome {
+  TaskStatus status = TaskStatus::not_run;
+  std::string message;  ///< of a failure
+  double seconds = 0.0;
+  int rank = -1;
+};
+
+/// What the caller gives to a run.
+struct DispatchHooks {
+  /// Runs one task on this rank; `failed_inputs` are those it must do without. Throwing ends the whole job.
+  std::function<TaskOutcome(int task, const std::vector<int>& failed_inputs)> execute;
+  /// On rank 0 only, from the dispatcher's thread: a task was given to a rank; a task has ended.
+  std::function<void(int task, int rank)> started;
+  std::function<void(int task, const TaskOutcome& outcome)> finished;
+  /// True once the job shall stop: running tasks end, no new ones start. Looked at on every rank.
+  std::function<bool()> stop_requested;
+};
+
+/// Runs the graph on all ranks of `communicator` (collective). Rank 0 answers requests in a thread of its own beside its own
+/// work. Returns on rank 0 the outcome of every task (`not_run` after a stop), elsewhere nothing.
+std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph, const DispatchHooks& hooks);
+
+/// For each task its cost plus that of the costliest chain behind it.
+std::vector<double> chain_costs(const std::vector<GraphTask>& graph);
+
+}  // namespace perfpipe

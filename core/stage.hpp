@@ -1,0 +1,201 @@
+// What a stage is: options, ports, and a run() that turns the inputs of one task into its artifact.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/cohort.hpp"
+#include "core/log.hpp"
+#include "core/options.hpp"
+#include "core/store.hpp"
+
+namespace perfpipe {
+
+/// What one task of a stage covers.
+enum class Scope {
+  cohort,   ///< one task that sees all patients
+  patient,  ///< one task for each series
+  fold      ///< one task for each held-out subject and parameter
+};
+
+/// What a stage reads: the dataset of the latest stage before it that writes it.
+struct ReadPort {
+  DatasetSpec dataset;
+  std::string from = {};     ///< only from the stage of this name (`as:`), if not empty
+  bool all_writers = false;  ///< from every earlier stage that writes it, not the latest alone
+  bool optional = false;     ///< no writer is no error
+};
+
+struct Ports {
+  std::vector<ReadPort> reads;
+  std::vector<DatasetSpec> writes;
+};
+
+/// One task of the plan.
+struct TaskInfo {
+  std::string stage;  ///< the stage's name in this job
+  std::string name;   ///< "sub-01", "fold-sub-01_cbf", "cohort"
+  Scope scope = Scope::cohort;
+  int series = -1;           ///< index into the cohort; patient scope
+  std::string subject;       ///< patient scope
+  std::string held_out;      ///< subject that this task must not see; fold scope
+  Parameter parameter = {};  ///< fold scope
+  std::string id() const { return stage + "/" + name; }
+};
+
+/// The job's settings that stages may use.
+struct JobInfo {
+  std::filesystem::path output;
+  std::uint64_t seed = 1;
+  int threads = 1;                       ///< this rank may compute with so many
+  std::size_t slab_bytes = 256u << 20;   ///< stages hold about this much of a series at once
+  nlohmann::ordered_json resolved;       ///< the whole job with all defaults
+  std::filesystem::path cohort;          ///< for provenance
+};
+
+/// An input that a task may open.
+struct TaskInput {
+  TaskInfo task;
+  std::filesystem::path file;
+  std::string port;
+};
+
+/// The store as one task may see it: its declared inputs and nothing else. Opening anything of a fold's held-out subject
+/// is an error, whoever asks.
+class StoreView {
+ public:
+  /// `held_out` is empty where nobody is held out. Throws Error if an input is of the held-out subject.
+  StoreView(std::string task, std::string held_out, std::vector<TaskInput> inputs);
+
+  /// All inputs of a port, in the order of the cohort (and of the parameters); several stages: in the job's order.
+  std::vector<TaskInput> inputs(const std::string& port) const;
+  /// The only input of a port. Throws if there is none or more than one.
+  ArtifactReader open(const std::string& port) const;
+  ArtifactReader open(const TaskInput& input) const;
+
+ private:
+  std::string task_;
+  std::string held_out_;
+  std::vector<TaskInput> inputs_;
+};
+
+/// Everything run() may touch.
+class StageContext {
+ public:
+  StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store, ArtifactWriter& output, Log& log,
+               std::function<bool()> stop_requested);
+
+  const TaskInfo& task() const { return task_; }
+  const JobInfo& job() const { return job_; }
+  /// The series of a patient task.
+  const Series& series() const;
+  /// The whole cohort; an error in a task that holds a subject out.
+  const Cohort& cohort() const;
+  const StoreView& store() const { return store_; }
+  ArtifactWriter& output() { return output_; }
+  Log& log() { return log_; }
+  /// True once the job was asked to stop (signal); long tasks look now and then and throw Stopped.
+  bool stop_requested() const { return stop_requested_(); }
+  /// A warning of this task: to the log now, and to `warnings` of the artifact's metadata for sidecars and report.
+  void warn(const std::string& message);
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  /// Writes a file below the output folder (through `write`, which gets the path, or as bytes); it counts as part of what
+  /// this task leaves: missing or changed, the task runs again.
+  void publish(const std::filesystem::path& relative, const std::function<void(const std::filesystem::path&)>& write);
+  void publish(const std::filesystem::path& relative, std::string_view bytes);
+
+  /// Number of slices that fit into the slab memory, at least 1.
+  std::int64_t slab_slices(std::int64_t bytes_per_slice) const;
+
+ private:
+  TaskInfo task_;
+  const JobInfo& job_;
+  const Cohort& cohort_;
+  StoreView store_;
+  ArtifactWriter& output_;
+  Log& log_;
+  std::function<bool()> stop_requested_;
+  std::vector<std::string> warnings_;
+};
+
+/// Thrown by a task that gives up because the job was asked to stop. Nothing of it is kept.
+struct Stopped : std::runtime_error {
+  Stopped() : std::runtime_error("stopped on request") {}
+};
+
+/// A configured stage of a job.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual Ports ports() const = 0;
+  /// Resolved options, for keys, outputs and the report.
+  virtual nlohmann::ordered_json parameters() const = 0;
+  virtual void run(StageContext& context) const = 0;
+
+  /// The parameters for which a fold stage has tasks.
+  virtual std::vector<Parameter> fold_parameters() const { return {all_parameters.begin(), all_parameters.end()}; }
+  /// Files outside the store that a task reads: their content is part of the task's key.
+  virtual std::vector<std::filesystem::path> files(const TaskInfo&, const Cohort&) const { return {}; }
+  /// Facts beside options, inputs and files that change the result (times, echo time of a series).
+  virtual nlohmann::json key_facts(const TaskInfo&, const Cohort&) const { return nullptr; }
+  /// True if the result depends on the job's seed.
+  virtual bool uses_seed() const { return false; }
+  /// Relative cost of a task (about seconds); the longest chain is started first.
+  virtual double cost(const TaskInfo&) const { return 1.0; }
+  /// True if a task still makes sense when some of its inputs failed.
+  virtual bool accepts_failed_inputs() const { return false; }
+  /// What must hold for this cohort before any work.
+  virtual void check(const Cohort&, Findings&) const {}
+  /// The patients that a stage makes itself (a phantom); then the job needs no cohort.
+  virtual std::optional<Cohort> simulated_cohort() const { return std::nullopt; }
+};
+
+/// What there is to know about a kind of stage without a job.
+struct StageType {
+  std::string name;
+  Scope scope = Scope::cohort;
+  int version = 1;  ///< raised when the same inputs give other results
+  std::string summary;
+  std::string reference;  ///< paper or document that defines it
+  std::vector<OptionHelp> options;
+  std::function<std::unique_ptr<Stage>(const ConfigNode& options, Findings& findings)> configure;
+};
+
+/// Base of stages whose options are a struct with an OptionTable.
+template <class Options>
+class StageWith : public Stage {
+ public:
+  explicit StageWith(Options options, OptionTable<Options> table) : options_(std::move(options)), table_(std::move(table)) {}
+  nlohmann::ordered_json parameters() const override { return table_.write(options_); }
+
+ protected:
+  Options options_;
+
+ private:
+  OptionTable<Options> table_;
+};
+
+/// Builds the StageType of a class with `static StageType describe()` (name, scope, version, summary, reference),
+/// `static OptionTable<Options> table()` and a constructor from (Options, OptionTable<Options>).
+template <class S>
+StageType make_stage_type() {
+  StageType type = S::describe();
+  type.options = S::table().help();
+  type.configure = [](const ConfigNode& node, Findings& findings) -> std::unique_ptr<Stage> {
+    auto table = S::table();
+    auto options = table.read(node, findings);
+    return std::make_unique<S>(std::move(options), std::move(table));
+  };
+  return type;
+}
+
+/// Makes the class known under the function that the generated registry calls (see stages/CMakeLists.txt).
+#define PERFPIPE_REGISTER_STAGE(name, Class) \
+  StageType stage_type_##name() { return make_stage_type<Class>(); }
+
+}  // namespace perfpipe

@@ -1,0 +1,321 @@
+#include "core/store.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "core/atomic_file.hpp"
+#include "core/hash.hpp"
+#include "core/hdf5_handle.hpp"
+
+namespace perfpipe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr hsize_t head_bytes = 1024;
+constexpr std::string_view head_magic = "perfpipe artifact 1\n";
+constexpr std::int64_t chunk_target_bytes = 256 << 10;
+
+template <class T>
+hid_t memory_type();
+template <>
+hid_t memory_type<float>() { return H5T_NATIVE_FLOAT; }
+template <>
+hid_t memory_type<double>() { return H5T_NATIVE_DOUBLE; }
+template <>
+hid_t memory_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+template <>
+hid_t memory_type<std::int32_t>() { return H5T_NATIVE_INT32; }
+
+hid_t file_type(ElementType type) {
+  switch (type) {
+    case ElementType::float32: return H5T_IEEE_F32LE;
+    case ElementType::float64: return H5T_IEEE_F64LE;
+    case ElementType::uint8: return H5T_STD_U8LE;
+    case ElementType::int32: return H5T_STD_I32LE;
+  }
+  return H5T_IEEE_F32LE;
+}
+
+/// Slices of one position on axis 0, cut along axis 1 to about `chunk_target_bytes`, all of the axes behind.
+std::vector<hsize_t> chunk_of(const std::vector<std::int64_t>& dims, std::int64_t element_bytes) {
+  std::vector<hsize_t> chunk(dims.begin(), dims.end());
+  for (auto& c : chunk) c = std::max<hsize_t>(c, 1);
+  if (dims.size() == 1) {
+    chunk[0] = std::min<hsize_t>(chunk[0], static_cast<hsize_t>(chunk_target_bytes / element_bytes));
+    return chunk;
+  }
+  std::int64_t row = element_bytes;
+  for (std::size_t axis = 2; axis < chunk.size(); ++axis) row *= static_cast<std::int64_t>(chunk[axis]);
+  if (dims.size() == 2) {  // rows of a table: many in one chunk
+    row *= static_cast<std::int64_t>(chunk[1]);
+    chunk[0] = std::min<hsize_t>(chunk[0], static_cast<hsize_t>(std::max<std::int64_t>(1, chunk_target_bytes / row)));
+    return chunk;
+  }
+  chunk[0] = 1;
+  chunk[1] = std::min<hsize_t>(chunk[1], static_cast<hsize_t>(std::max<std::int64_t>(1, chunk_target_bytes / row)));
+  return chunk;
+}
+
+void write_text_attribute(hid_t object, const fs::path& file, const char* name, const std::string& text) {
+  Hdf5Type type(hdf5_check(H5Tcopy(H5T_C_S1), file, "attribute type"));
+  hdf5_check(H5Tset_size(type.get(), std::max<std::size_t>(1, text.size())), file, "attribute size");
+  hdf5_check(H5Tset_cset(type.get(), H5T_CSET_UTF8), file, "attribute encoding");
+  hdf5_check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), file, "attribute padding");
+  Hdf5Space space(hdf5_check(H5Screate(H5S_SCALAR), file, "attribute space"));
+  Hdf5Attribute attribute(hdf5_check(H5Acreate2(object, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), file,
+                                     fmt::format("creating attribute '{}'", name)));
+  const std::string padded = text.empty() ? std::string(1, '\0') : text;
+  hdf5_check(H5Awrite(attribute.get(), type.get(), padded.data()), file, fmt::format("writing attribute '{}'", name));
+}
+
+std::string read_text_attribute(hid_t object, const fs::path& file, const char* name) {
+  Hdf5Attribute attribute(hdf5_check(H5Aopen(object, name, H5P_DEFAULT), file, fmt::format("opening attribute '{}'", name)));
+  Hdf5Type type(hdf5_check(H5Aget_type(attribute.get()), file, "attribute type"));
+  std::string text(H5Tget_size(type.get()), '\0');
+  hdf5_check(H5Aread(attribute.get(), type.get(), text.data()), file, fmt::format("reading attribute '{}'", name));
+  while (!text.empty() && text.back() == '\0') text.pop_back();
+  return text;
+}
+
+void silence_hdf5() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }  // errors go into our messages instead
+
+void write_head(const fs::path& file, const ArtifactHead& head) {
+  const nlohmann::ordered_json json{{"key", head.key}, {"content", head.content}, {"bytes", head.bytes}};
+  std::string text = std::string(head_magic) + json.dump() + "\n";
+  text.resize(head_bytes, ' ');
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool written = fd >= 0 && ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+  const bool synced = written && ::fsync(fd) == 0;
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!synced) throw IoError(file.string() + ": writing failed: " + std::strerror(error));
+}
+
+}  // namespace
+
+std::string hdf5_error_text() {
+  std::string text;
+  const auto collect = [](unsigned, const H5E_error2_t* entry, void* out) -> herr_t {
+    auto& message = *static_cast<std::string*>(out);
+    if (entry->desc != nullptr && message.find(entry->desc) == std::string::npos)
+      message += (message.empty() ? "" : " < ") + std::string(entry->desc);
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "HDF5 gives no reason" : text;
+}
+
+struct ArtifactWriter::Impl {
+  explicit Impl(fs::path target) : final(std::move(target)), pending(final) {}
+  fs::path final;
+  PendingFile pending;
+  std::string key;
+  std::string made_from;
+  Hdf5File file;
+  std::vector<std::pair<std::string, Hdf5Dataset>> datasets;
+  nlohmann::json metadata = nlohmann::json::object();
+  nlohmann::json published = nlohmann::json::array();
+
+  Hdf5Dataset& find(const std::string& name) {
+    for (auto& [known, dataset] : datasets)
+      if (known == name) return dataset;
+    throw IoError(final.string() + ": dataset '" + name + "' was not created");
+  }
+};
+
+ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::ordered_json& made_from) {
+  silence_hdf5();
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (error) throw IoError(file.parent_path().string() + ": the folder cannot be created: " + error.message());
+  impl_ = std::make_unique<Impl>(std::move(file));
+  impl_->key = std::move(key);
+  impl_->made_from = made_from.dump();
+  const fs::path& temporary = impl_->pending.temporary();
+  Hdf5Properties create(hdf5_check(H5Pcreate(H5P_FILE_CREATE), temporary, "file properties"));
+  hdf5_check(H5Pset_userblock(create.get(), head_bytes), temporary, "file head");
+  Hdf5Properties access(hdf5_check(H5Pcreate(H5P_FILE_ACCESS), temporary, "file access"));
+  hdf5_check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST), temporary, "file version");
+  impl_->file = Hdf5File(hdf5_check(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, create.get(), access.get()), temporary,
+                                    "the file cannot be created"));
+}
+
+ArtifactWriter::~ArtifactWriter() = default;
+
+void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int64_t>& dims) {
+  const fs::path& file = impl_->final;
+  if (dims.size() != spec.axes.size())
+    throw IoError(fmt::format("{}: dataset '{}' has axes ({}) but {} dims", file.string(), spec.name,
+                              fmt::join(spec.axes, ", "), dims.size()));
+  const std::vector<hsize_t> sizes(dims.begin(), dims.end());
+  Hdf5Space space(hdf5_check(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), file, "data space"));
+  Hdf5Properties properties(hdf5_check(H5Pcreate(H5P_DATASET_CREATE), file, "dataset properties"));
+  // No time stamps: the same content must give the same bytes.
+  hdf5_check(H5Pset_obj_track_times(properties.get(), false), file, "dataset properties");
+  const hid_t type = file_type(spec.type);
+  if (std::accumulate(sizes.begin(), sizes.end(), hsize_t{1}, std::multiplies<>()) > 0) {
+    const auto chunk = chunk_of(dims, static_cast<std::int64_t>(H5Tget_size(type)));
+    hdf5_check(H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data()), file, "chunk size");
+    hdf5_check(H5Pset_fletcher32(properties.get()), file, "checksum filter");
+  }
+  Hdf5Dataset dataset(hdf5_check(
+      H5Dcreate2(impl_->file.get(), spec.name.c_str(), type, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), file,
+      "creating dataset '" + spec.name + "'"));
+  write_text_attribute(dataset.get(), file, "units", spec.units);
+  write_text_attribute(dataset.get(), file, "long_name", spec.long_name);
+  write_text_attribute(dataset.get(), file, "axes", fmt::format("{}", fmt::join(spec.axes, " ")));
+  impl_->datasets.emplace_back(spec.name, std::move(dataset));
+}
+
+template <class T>
+void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std::span<const T> values) {
+  if (values.empty()) return;
+  Hdf5Dataset& dataset = impl_->find(name);
+  Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->final, "data space"));
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  std::vector<hsize_t> count(static_cast<std::size_t>(rank));
+  H5Sget_simple_extent_dims(space.get(), count.data(), nullptr);
+  const hsize_t row = std::accumulate(count.begin() + 1, count.end(), hsize_t{1}, std::multiplies<>());
+  if (row == 0 || values.size() % row != 0 || static_cast<hsize_t>(first) + values.size() / row > count[0])
+    throw IoError(fmt::format("{}: dataset '{}': {} values from row {} do not fit {} rows of {}", impl_->final.string(), name,
+                              values.size(), first, count[0], row));
+  count[0] = values.size() / row;
+  std::vector<hsize_t> start(count.size(), 0);
+  start[0] = static_cast<hsize_t>(first);
+  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), impl_->final, "slab");
+  Hdf5Space memory(hdf5_check(H5Screate_simple(rank, count.data(), nullptr), impl_->final, "slab in memory"));
+  hdf5_check(H5Dwrite(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), impl_->final,
+             "writing dataset '" + name + "'");
+}
+
+void ArtifactWriter::set_metadata(const nlohmann::json& metadata) { impl_->metadata = metadata; }
+void ArtifactWriter::add_published(PublishedFile file) {
+  impl_->published.push_back({{"path", file.path}, {"hash", file.hash}});
+}
+
+void ArtifactWriter::commit() {
+  const fs::path& file = impl_->pending.temporary();
+  write_text_attribute(impl_->file.get(), file, "metadata", impl_->metadata.dump());
+  write_text_attribute(impl_->file.get(), file, "published", impl_->published.dump());
+  write_text_attribute(impl_->file.get(), file, "made_from", impl_->made_from);
+  write_text_attribute(impl_->file.get(), file, "key", impl_->key);
+  for (auto& [name, dataset] : impl_->datasets) {
+    hdf5_check(H5Dflush(dataset.get()), file, "writing dataset '" + name + "'");
+    if (!dataset.close()) throw IoError(file.string() + ": closing dataset '" + name + "': " + hdf5_error_text());
+  }
+  impl_->datasets.clear();
+  hdf5_check(H5Fflush(impl_->file.get(), H5F_SCOPE_GLOBAL), file, "writing");
+  if (!impl_->file.close()) throw IoError(file.string() + ": closing failed: " + hdf5_error_text());
+  ArtifactHead head{impl_->key, hash_file(file, head_bytes), fs::file_size(file)};
+  write_head(file, head);
+  { ArtifactReader verify(file); }  // opens: head, size and metadata are as written
+  impl_->pending.commit();
+}
+
+struct ArtifactReader::Impl {
+  fs::path path;
+  Hdf5File file;
+  nlohmann::json metadata;
+};
+
+ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) {
+  silence_hdf5();
+  impl_->path = std::move(file);
+  const auto head = read_artifact_head(impl_->path);
+  if (!head) throw IoError(impl_->path.string() + ": missing, or not an artifact of perfpipe; run the job again to make it anew");
+  std::error_code error;
+  if (fs::file_size(impl_->path, error) != head->bytes || error)
+    throw IoError(fmt::format("{}: {} bytes were written but the file has {}; run the job again to make it anew",
+                              impl_->path.string(), head->bytes, error ? 0 : fs::file_size(impl_->path)));
+  impl_->file = Hdf5File(hdf5_check(H5Fopen(impl_->path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), impl_->path, "the file cannot be opened"));
+  impl_->metadata = nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "metadata"), nullptr, false);
+  if (impl_->metadata.is_discarded()) throw IoError(impl_->path.string() + ": its metadata are damaged; delete the file and run again");
+}
+ArtifactReader::~ArtifactReader() = default;
+ArtifactReader::ArtifactReader(ArtifactReader&&) noexcept = default;
+ArtifactReader& ArtifactReader::operator=(ArtifactReader&&) noexcept = default;
+
+bool ArtifactReader::has(const std::string& name) const { return H5Lexists(impl_->file.get(), name.c_str(), H5P_DEFAULT) > 0; }
+const nlohmann::json& ArtifactReader::metadata() const { return impl_->metadata; }
+const fs::path& ArtifactReader::path() const { return impl_->path; }
+
+nlohmann::json ArtifactReader::made_from() const {
+  return nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "made_from"));
+}
+
+std::vector<PublishedFile> ArtifactReader::published() const {
+  std::vector<PublishedFile> files;
+  const auto json = nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "published"));
+  for (const auto& file : json) files.push_back({file.at("path"), file.at("hash")});
+  return files;
+}
+
+std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
+  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path, "opening dataset '" + name + "'"));
+  Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space.get())));
+  H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+  return {sizes.begin(), sizes.end()};
+}
+
+template <class T>
+std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
+  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path, "opening dataset '" + name + "'"));
+  Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
+  H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+  if (first < 0 || count < 0 || static_cast<hsize_t>(first + count) > sizes[0])
+    throw IoError(fmt::format("{}: dataset '{}': rows {} to {} asked for, there are {}", impl_->path.string(), name, first, first + count, sizes[0]));
+  std::vector<hsize_t> start(sizes.size(), 0);
+  start[0] = static_cast<hsize_t>(first);
+  sizes[0] = static_cast<hsize_t>(count);
+  std::vector<T> values(std::accumulate(sizes.begin(), sizes.end(), std::size_t{1}, std::multiplies<>()));
+  if (values.empty()) return values;
+  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr), impl_->path, "slab");
+  Hdf5Space memory(hdf5_check(H5Screate_simple(rank, sizes.data(), nullptr), impl_->path, "slab in memory"));
+  hdf5_check(H5Dread(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), impl_->path,
+             "reading dataset '" + name + "'");
+  return values;
+}
+
+template <class T>
+std::vector<T> ArtifactReader::read(const std::string& name) const {
+  return read_slab<T>(name, 0, dims(name).at(0));
+}
+
+#define PERFPIPE_STORE_TYPE(T)                                                                          \
+  template void ArtifactWriter::write_slab<T>(const std::string&, std::int64_t, std::span<const T>);    \
+  template std::vector<T> ArtifactReader::read<T>(const std::string&) const;                            \
+  template std::vector<T> ArtifactReader::read_slab<T>(const std::string&, std::int64_t, std::int64_t) const;
+PERFPIPE_STORE_TYPE(float)
+PERFPIPE_STORE_TYPE(double)
+PERFPIPE_STORE_TYPE(std::uint8_t)
+PERFPIPE_STORE_TYPE(std::int32_t)
+#undef PERFPIPE_STORE_TYPE
+
+std::optional<ArtifactHead> read_artifact_head(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(head_bytes, '\0');
+  if (!stream.read(text.data(), static_cast<std::streamsize>(text.size())) || !text.starts_with(head_magic)) return std::nullopt;
+  const auto json = nlohmann::json::parse(text.substr(head_magic.size()), nullptr, false);
+  if (!json.is_object() || !json.contains("key") || !json.contains("content") || !json.contains("bytes")) return std::nullopt;
+  if (!json["key"].is_string() || !json["content"].is_string() || !json["bytes"].is_number_unsigned()) return std::nullopt;
+  return ArtifactHead{json["key"], json["content"], json["bytes"]};
+}
+
+bool artifact_is_intact(const fs::path& file, const ArtifactHead& head) {
+  std::error_code error;
+  return fs::file_size(file, error) == head.bytes && !error && hash_file(file, head_bytes) == head.content;
+}
+
+}  // namespace perfpipe

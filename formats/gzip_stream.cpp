@@ -1,0 +1,153 @@
+#include "formats/gzip_stream.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <limits>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+namespace perfpipe {
+
+struct GzipStream::State {
+  int fd = -1;
+  bool gzipped = false;
+  bool ended = false;
+  std::int64_t file_size = 0;
+  std::int64_t consumed = 0;  ///< bytes of the file handed to zlib
+  std::int64_t position = 0;
+  std::int64_t trailing = 0;
+  z_stream zlib{};
+  std::vector<std::uint8_t> input = std::vector<std::uint8_t>(1 << 16);
+
+  ~State() {
+    if (gzipped) inflateEnd(&zlib);
+    if (fd >= 0) ::close(fd);
+  }
+
+  std::size_t read_file(void* bytes, std::size_t count) {
+    std::size_t done = 0;
+    while (done < count) {
+      const ssize_t got = ::read(fd, static_cast<char*>(bytes) + done, count - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw InputError(fmt::format("read failed: {}", std::strerror(errno)));
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  void rewind() {
+    if (::lseek(fd, 0, SEEK_SET) < 0) throw InputError(fmt::format("cannot be rewound: {}", std::strerror(errno)));
+    if (gzipped) inflateReset(&zlib);
+    zlib.avail_in = 0;
+    ended = false;
+    consumed = position = trailing = 0;
+  }
+
+  /// Leaves at least one byte in zlib's input, unless the file is at its end.
+  void refill() {
+    if (zlib.avail_in > 0) return;
+    const std::size_t got = read_file(input.data(), input.size());
+    consumed += static_cast<std::int64_t>(got);
+    zlib.next_in = input.data();
+    zlib.avail_in = static_cast<uInt>(got);
+  }
+
+  /// After a member: goes on with the next one, or counts what is no gzip member as trailing.
+  void end_of_member() {
+    refill();
+    // A member starts with 1f 8b; one byte suffices here, since inflate itself refuses a wrong second one.
+    if (zlib.avail_in > 0 && zlib.next_in[0] == 0x1f) {
+      inflateReset(&zlib);
+      return;
+    }
+    ended = true;
+    trailing = file_size - consumed + zlib.avail_in;
+  }
+
+  std::size_t inflate_some(void* bytes, std::size_t count) {
+    zlib.next_out = static_cast<Bytef*>(bytes);
+    std::size_t done = 0;
+    while (done < count && !ended) {
+      refill();
+      if (zlib.avail_in == 0)
+        throw InputError(
+            fmt::format("the gzip stream ends early, after {} inflated bytes: the file is truncated; copy it again",
+                        position + static_cast<std::int64_t>(done)));
+      const auto room = static_cast<uInt>(std::min<std::size_t>(count - done, std::numeric_limits<uInt>::max()));
+      zlib.avail_out = room;
+      const int result = inflate(&zlib, Z_NO_FLUSH);
+      done += room - zlib.avail_out;
+      if (result == Z_STREAM_END)
+        end_of_member();
+      else if (result != Z_OK && result != Z_BUF_ERROR)
+        throw InputError(
+            fmt::format("the gzip stream is damaged after {} inflated bytes ({}): a wrong CRC, length or code; "
+                        "copy the file again",
+                        position + static_cast<std::int64_t>(done), zlib.msg ? zlib.msg : "unknown reason"));
+    }
+    return done;
+  }
+};
+
+GzipStream::GzipStream(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
+  state_->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (state_->fd < 0) throw InputError(fmt::format("cannot be opened: {}", std::strerror(errno)));
+  struct stat facts {};
+  if (::fstat(state_->fd, &facts) != 0) throw InputError(fmt::format("cannot be examined: {}", std::strerror(errno)));
+  state_->file_size = facts.st_size;
+  std::uint8_t magic[2] = {};
+  const bool gzipped = state_->read_file(magic, 2) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+  // 15 bits of window, and 16 for gzip framing only: zlib then checks CRC-32 and length of each member itself.
+  if (gzipped && inflateInit2(&state_->zlib, 15 + 16) != Z_OK) throw InputError("zlib could not be started");
+  state_->gzipped = gzipped;
+  state_->rewind();
+}
+
+GzipStream::~GzipStream() = default;
+GzipStream::GzipStream(GzipStream&&) noexcept = default;
+GzipStream& GzipStream::operator=(GzipStream&&) noexcept = default;
+
+bool GzipStream::gzipped() const { return state_->gzipped; }
+std::int64_t GzipStream::position() const { return state_->position; }
+std::int64_t GzipStream::trailing_bytes() const { return state_->trailing; }
+
+std::size_t GzipStream::read(void* bytes, std::size_t count) {
+  const std::size_t got = state_->gzipped ? state_->inflate_some(bytes, count) : state_->read_file(bytes, count);
+  state_->position += static_cast<std::int64_t>(got);
+  return got;
+}
+
+void GzipStream::seek(std::int64_t position) {
+  if (!state_->gzipped) {
+    if (::lseek(state_->fd, position, SEEK_SET) < 0)
+      throw InputError(fmt::format("cannot go to byte {}: {}", position, std::strerror(errno)));
+    state_->position = position;
+    return;
+  }
+  if (position < state_->position) state_->rewind();
+  std::vector<std::uint8_t> scratch(1 << 16);
+  while (state_->position < position) {
+    const auto step = std::min<std::int64_t>(position - state_->position, static_cast<std::int64_t>(scratch.size()));
+    if (read(scratch.data(), static_cast<std::size_t>(step)) == 0)
+      throw InputError(fmt::format("ends after {} inflated bytes, before byte {}", state_->position, position));
+  }
+}
+
+std::int64_t GzipStream::skip_to_end() {
+  std::vector<std::uint8_t> scratch(1 << 16);
+  while (read(scratch.data(), scratch.size()) > 0) {
+  }
+  return state_->position;
+}
+
+}  // namespace perfpipe

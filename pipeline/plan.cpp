@@ -1,0 +1,157 @@
+#include "pipeline/plan.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/hash.hpp"
+
+namespace perfpipe {
+namespace {
+
+std::vector<TaskInfo> tasks_of(const StageInstance& instance, const Cohort& cohort) {
+  std::vector<TaskInfo> tasks;
+  switch (instance.type.scope) {
+    case Scope::cohort: {
+      TaskInfo info;
+      info.stage = instance.name;
+      info.name = "cohort";
+      info.scope = Scope::cohort;
+      tasks.push_back(info);
+      break;
+    }
+    case Scope::patient:
+      for (std::size_t i = 0; i < cohort.series.size(); ++i) {
+        TaskInfo info;
+        info.stage = instance.name;
+        info.name = cohort.series[i].name;
+        info.scope = Scope::patient;
+        info.series = static_cast<int>(i);
+        info.subject = cohort.series[i].subject;
+        tasks.push_back(info);
+      }
+      break;
+    case Scope::fold:
+      for (const auto& subject : cohort.subjects())
+        for (Parameter parameter : instance.stage->fold_parameters()) {
+          TaskInfo info;
+          info.stage = instance.name;
+          info.name = fmt::format("fold-{}_{}", subject, name(parameter));
+          info.scope = Scope::fold;
+          info.held_out = subject;
+          info.parameter = parameter;
+          tasks.push_back(info);
+        }
+      break;
+  }
+  return tasks;
+}
+
+/// Whether `reader` takes its input from `writer`, by their scopes.
+bool reads_from(const TaskInfo& reader, const TaskInfo& writer) {
+  if (reader.scope == Scope::cohort || writer.scope == Scope::cohort) return true;
+  if (reader.scope == Scope::patient && writer.scope == Scope::patient) return reader.series == writer.series;
+  if (reader.scope == Scope::fold && writer.scope == Scope::patient) return writer.subject != reader.held_out;
+  if (reader.scope == Scope::fold && writer.scope == Scope::fold)
+    return writer.held_out == reader.held_out && writer.parameter == reader.parameter;
+  return writer.held_out == reader.subject;  // a patient's task reads the folds that never saw that patient
+}
+
+/// Indices of the stages that serve a port, in the order of the job.
+std::vector<int> writers_of(const ReadPort& port, const std::vector<StageInstance>& stages, int reader) {
+  std::vector<int> writers;
+  for (int j = 0; j < reader; ++j) {
+    const auto& candidate = stages[static_cast<std::size_t>(j)];
+    if (!port.from.empty() && candidate.name != port.from) continue;
+    const auto writes = candidate.stage->ports().writes;
+    if (std::any_of(writes.begin(), writes.end(), [&](const DatasetSpec& spec) { return spec.name == port.dataset.name; }))
+      writers.push_back(j);
+  }
+  if (!port.all_writers && writers.size() > 1) writers = {writers.back()};
+  return writers;
+}
+
+}  // namespace
+
+std::filesystem::path artifact_path(const std::filesystem::path& output, const TaskInfo& task) {
+  return output / "store" / task.stage / (task.name + ".h5");
+}
+
+std::vector<std::filesystem::path> external_files(const Job& job, const Cohort& cohort) {
+  std::set<std::filesystem::path> files;
+  for (const auto& instance : job.stages)
+    for (const auto& task : tasks_of(instance, cohort))
+      for (const auto& file : instance.stage->files(task, cohort)) files.insert(file);
+  return {files.begin(), files.end()};
+}
+
+std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes) {
+  std::vector<PlannedTask> plan;
+  std::vector<std::pair<int, int>> range_of_stage;
+  for (std::size_t s = 0; s < job.stages.size(); ++s) {
+    const auto& instance = job.stages[s];
+    const Ports ports = instance.stage->ports();
+    const int first = static_cast<int>(plan.size());
+    for (auto& info : tasks_of(instance, cohort)) {
+      PlannedTask task;
+      task.stage = static_cast<int>(s);
+      task.cost = instance.stage->cost(info);
+      auto& from = task.made_from;
+      from["stage"] = instance.type.name;
+      from["version"] = instance.type.version;
+      from["task"] = info.name;
+      from["options"] = instance.stage->parameters();
+      if (instance.stage->uses_seed()) from["seed"] = job.seed;
+      if (const auto facts = instance.stage->key_facts(info, cohort); !facts.is_null()) from["facts"] = facts;
+      from["inputs"] = nlohmann::ordered_json::object();
+      for (const auto& port : ports.reads)
+        for (int writer : writers_of(port, job.stages, static_cast<int>(s)))
+          for (int i = range_of_stage[static_cast<std::size_t>(writer)].first; i < range_of_stage[static_cast<std::size_t>(writer)].second; ++i) {
+            const auto& source = plan[static_cast<std::size_t>(i)];
+            if (!reads_from(info, source.info)) continue;
+            task.inputs.push_back({i, port.dataset.name});
+            from["inputs"][source.info.id()] = source.key;
+          }
+      from["files"] = nlohmann::ordered_json::object();
+      task.files = instance.stage->files(info, cohort);
+      for (const auto& file : task.files) {
+        const auto hash = hashes.find(file.string());
+        from["files"][file.filename().string()] = hash == hashes.end() ? "" : hash->second;
+      }
+      task.key = hash128(from.dump());
+      task.info = std::move(info);
+      plan.push_back(std::move(task));
+    }
+    range_of_stage.emplace_back(first, static_cast<int>(plan.size()));
+  }
+  return plan;
+}
+
+std::string key_without(const std::string& key, const std::vector<std::string>& missing) {
+  return missing.empty() ? key : hash128(key + " without " + join(missing));
+}
+
+std::string explain_difference(const nlohmann::json& before, const nlohmann::json& now) {
+  std::vector<std::string> words;
+  for (const auto& [field, value] : now.items()) {
+    if (!before.contains(field)) {
+      words.push_back(field + " is new");
+    } else if (before[field] != value && value.is_object() && before[field].is_object()) {
+      const bool shows_values = field == "options" || field == "facts";
+      for (const auto& [name, inner] : value.items()) {
+        if (!before[field].contains(name)) words.push_back(fmt::format("{}: {} is new", field, name));
+        else if (before[field][name] != inner)
+          words.push_back(shows_values ? fmt::format("{}: {} was {}, is {}", field, name, before[field][name].dump(), inner.dump())
+                                       : fmt::format("{}: {} changed", field, name));
+      }
+      for (const auto& [name, inner] : before[field].items())
+        if (!value.contains(name)) words.push_back(fmt::format("{}: {} is gone", field, name));
+    } else if (before[field] != value) {
+      words.push_back(fmt::format("{} was {}, is {}", field, before[field].dump(), value.dump()));
+    }
+  }
+  return words.empty() ? "nothing that is recorded" : join(words, "; ");
+}
+
+}  // namespace perfpipe

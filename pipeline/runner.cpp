@@ -1,0 +1,250 @@
+#include "pipeline/runner.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "cluster/dispatcher.hpp"
+#include "core/atomic_file.hpp"
+#include "core/progress.hpp"
+#include "core/signals.hpp"
+#include "core/version.hpp"
+#include "pipeline/inputs.hpp"
+#include "pipeline/plan.hpp"
+#include "pipeline/reuse.hpp"
+#include "pipeline/threads_of_rank.hpp"
+
+namespace perfpipe {
+namespace fs = std::filesystem;
+namespace {
+
+using nlohmann::json;
+
+/// The output folder, held by one job at a time.
+class OutputLock {
+ public:
+  explicit OutputLock(const fs::path& output) {
+    std::error_code error;
+    fs::create_directories(output / "store", error);
+    if (error) throw IoError(fmt::format("{}: the output folder cannot be created: {}; choose another with --output", output.string(), error.message()));
+    const auto path = output / "store" / ".lock";
+    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd_ < 0) throw IoError(fmt::format("{}: the output folder is not writable: {}; choose another with --output", output.string(), std::strerror(errno)));
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(fd_);
+      throw IoError(fmt::format("{}: another job is writing to this output folder; wait for it or choose another with --output", output.string()));
+    }
+  }
+  ~OutputLock() { ::close(fd_); }
+  OutputLock(const OutputLock&) = delete;
+  OutputLock& operator=(const OutputLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+/// An output equal to, inside or above the cohort would mix what is read with what is written.
+void check_folders(const Job& job) {
+  if (job.cohort.path.empty()) return;
+  const auto output = fs::weakly_canonical(job.output), cohort = fs::weakly_canonical(job.cohort.path);
+  const auto inside = [](const fs::path& inner, const fs::path& outer) {
+    return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+  };
+  if (inside(output, cohort) || inside(cohort, output))
+    throw ConfigError(fmt::format("output = {}: equal to, inside or above the cohort folder {}; choose a folder beside it", job.output.string(), job.cohort.path.string()));
+}
+
+/// Temporaries of a killed run: nobody else writes here while the lock is held.
+void remove_leftovers(const fs::path& output) {
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  for (fs::recursive_directory_iterator it(output, error), end; !error && it != end; it.increment(error))
+    if (it->is_regular_file(error) && it->path().filename().string().find(".tmp") != std::string::npos) leftovers.push_back(it->path());
+  for (const auto& file : leftovers) fs::remove(file, error);
+}
+
+void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std::vector<ReuseVerdict>& verdicts, RunMode mode) {
+  std::size_t reused = 0;
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    const auto& task = plan[i];
+    reused += verdicts[i].reuse;
+    fmt::print("{} {}\n", verdicts[i].reuse ? "reuse" : "run  ", task.info.id());
+    if (mode == RunMode::explain) {
+      fmt::print("        because {}\n", verdicts[i].reason);
+      continue;
+    }
+    std::vector<std::string> reads;
+    for (const auto& file : task.files) reads.push_back(file.string());
+    for (const auto& input : task.inputs) {
+      const auto id = plan[static_cast<std::size_t>(input.task)].info.id();
+      if (std::find(reads.begin(), reads.end(), id) == reads.end()) reads.push_back(id);
+    }
+    std::vector<std::string> writes;
+    for (const auto& spec : job.stages[static_cast<std::size_t>(task.stage)].stage->ports().writes) writes.push_back(spec.name);
+    fmt::print("        reads  {}\n        writes {} -> {}\n", reads.empty() ? "nothing" : join(reads), join(writes), artifact_path(job.output, task.info).string());
+  }
+  fmt::print("{} tasks: {} to run, {} reused\n", plan.size(), plan.size() - reused, reused);
+}
+
+class JobRun {
+ public:
+  JobRun(const Job& job, Communicator& communicator, Log& log) : job_(job), comm_(communicator), log_(log) {
+    info_.output = job.output;
+    info_.seed = job.seed;
+    info_.slab_bytes = static_cast<std::size_t>(job.slab_mebibytes) << 20;
+    info_.resolved = job.resolved;
+    info_.cohort = job.cohort.path;
+    info_.threads = job.threads > 0 ? job.threads : threads_of_this_rank(communicator);
+  }
+
+  ExitCode run(RunMode mode) {
+    const auto start = std::chrono::steady_clock::now();
+    if (comm_.rank() == 0) check_folders(job_);
+    std::unique_ptr<OutputLock> lock;
+    if (comm_.rank() == 0 && mode == RunMode::run) {
+      lock = std::make_unique<OutputLock>(job_.output);
+      remove_leftovers(job_.output);
+    }
+    inputs_ = check_inputs(job_, comm_, log_);
+    plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
+    std::vector<ReuseVerdict> verdicts;
+    if (comm_.rank() == 0) verdicts = judge_reuse(plan_, job_.output, info_.threads);
+    if (mode != RunMode::run) {
+      if (comm_.rank() == 0) print_plan(job_, plan_, verdicts, mode);
+      comm_.barrier("end of the plan");
+      return ExitCode::done;
+    }
+    log_.open(job_.output / "logs");
+    log_.event("start", {{"version", version}, {"ranks", comm_.size()}, {"threads", info_.threads}});
+    const auto outcomes = run_tasks(verdicts);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    int code = 0;
+    if (comm_.rank() == 0) code = static_cast<int>(finish(outcomes, verdicts, seconds));
+    return static_cast<ExitCode>(std::stoi(comm_.broadcast(std::to_string(code), 0, "exit code")));
+  }
+
+ private:
+  std::vector<TaskOutcome> run_tasks(const std::vector<ReuseVerdict>& verdicts) {
+    std::string reuse;
+    for (const auto& verdict : verdicts) reuse += verdict.reuse ? '1' : '0';
+    reuse = comm_.broadcast(reuse, 0, "what is reused");
+    std::vector<GraphTask> graph;
+    double cost = 0.0;
+    for (std::size_t i = 0; i < plan_.size(); ++i) {
+      GraphTask task;
+      task.cost = plan_[i].cost;
+      for (const auto& input : plan_[i].inputs) task.inputs.push_back(input.task);
+      std::sort(task.inputs.begin(), task.inputs.end());
+      task.inputs.erase(std::unique(task.inputs.begin(), task.inputs.end()), task.inputs.end());
+      task.done = reuse[i] == '1';
+      task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
+      if (!task.done) cost += task.cost;
+      graph.push_back(std::move(task));
+    }
+    const auto to_run = static_cast<std::size_t>(std::count(reuse.begin(), reuse.end(), '0'));
+    std::unique_ptr<Progress> progress;
+    if (comm_.rank() == 0) {
+      log_.info(fmt::format("{} tasks: {} to run, {} reused; {} rank{} with {} thread{} each", plan_.size(), to_run, plan_.size() - to_run,
+                            comm_.size(), comm_.size() == 1 ? "" : "s", info_.threads, info_.threads == 1 ? "" : "s"));
+      for (std::size_t i = 0; i < plan_.size(); ++i)
+        if (verdicts[i].damaged) log_.warn(fmt::format("{}: {}; it is made anew", artifact_path(job_.output, plan_[i].info).string(), verdicts[i].reason));
+      progress = std::make_unique<Progress>(to_run, cost, stderr);
+    }
+    DispatchHooks hooks;
+    hooks.stop_requested = stop_signal_received;
+    hooks.execute = [&](int task, const std::vector<int>& failed) { return execute(plan_[static_cast<std::size_t>(task)], failed); };
+    hooks.started = [&](int task, int rank) { progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank); };
+    hooks.finished = [&](int task, const TaskOutcome& outcome) {
+      const auto& planned = plan_[static_cast<std::size_t>(task)];
+      if (outcome.status == TaskStatus::not_run) return;
+      progress->finished(planned.info.id(), outcome.rank, outcome.seconds, planned.cost,
+                         outcome.status == TaskStatus::failed ? "FAILED" : outcome.status == TaskStatus::skipped ? "skipped, its inputs failed" : "");
+    };
+    return run_graph(comm_, graph, hooks);
+  }
+
+  const Stage& stage_of(const PlannedTask& task) const { return *job_.stages[static_cast<std::size_t>(task.stage)].stage; }
+
+  TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    log_.event("task started", {{"task", task.info.id()}});
+    try {
+      std::vector<std::string> missing;
+      for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
+      std::vector<TaskInput> inputs;
+      for (const auto& input : task.inputs) {
+        if (std::find(failed.begin(), failed.end(), input.task) != failed.end()) continue;
+        const auto& source = plan_[static_cast<std::size_t>(input.task)].info;
+        inputs.push_back({source, artifact_path(job_.output, source), input.port});
+      }
+      ArtifactWriter output(artifact_path(job_.output, task.info), key_without(task.key, missing), task.made_from);
+      StageContext context(task.info, info_, inputs_.cohort, StoreView(task.info.id(), task.info.held_out, std::move(inputs)), output, log_, stop_signal_received);
+      stage_of(task).run(context);
+      output.commit();
+    } catch (const TaskFailure& failure) {
+      log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
+      return {TaskStatus::failed, failure.what(), seconds(), comm_.rank()};
+    } catch (const Stopped&) {
+      return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
+    }
+    log_.event("task done", {{"task", task.info.id()}, {"seconds", seconds()}});
+    return {TaskStatus::done, "", seconds(), comm_.rank()};
+  }
+
+  /// Manifest, last words for the user, exit code. Rank 0.
+  ExitCode finish(const std::vector<TaskOutcome>& outcomes, const std::vector<ReuseVerdict>& verdicts, double seconds) {
+    json tasks = json::array(), failures = json::array();
+    std::size_t not_run = 0;
+    for (std::size_t i = 0; i < plan_.size(); ++i) {
+      const auto& outcome = outcomes[i];
+      const bool bad = outcome.status == TaskStatus::failed || outcome.status == TaskStatus::skipped;
+      not_run += outcome.status == TaskStatus::not_run;
+      if (bad) failures.push_back(plan_[i].info.id() + ": " + outcome.message);
+      tasks.push_back({{"task", plan_[i].info.id()}, {"key", plan_[i].key}, {"reused", verdicts[i].reuse}, {"seconds", outcome.seconds}, {"rank", outcome.rank},
+                       {"status", outcome.status == TaskStatus::done ? "done" : bad ? "failed" : "not run"}});
+    }
+    for (const auto& skipped : inputs_.cohort.skipped) failures.push_back(skipped.name + ": " + skipped.reason);
+    const json manifest{{"version", version}, {"job", job_.resolved}, {"ranks", comm_.size()}, {"seconds", seconds}, {"complete", not_run == 0}, {"failures", failures}, {"tasks", tasks}};
+    write_file_atomically(job_.output / "manifest.json", manifest.dump(1) + "\n");
+    if (not_run > 0) {
+      log_.warn(fmt::format("stopped on request with {} tasks left; the same command goes on from here", not_run));
+      return ExitCode::resumable;
+    }
+    for (std::size_t i = 0; i < plan_.size(); ++i) {
+      if (plan_[i].info.scope != Scope::cohort || outcomes[i].status != TaskStatus::done) continue;
+      const auto summary = ArtifactReader(artifact_path(job_.output, plan_[i].info)).metadata().value("summary", "");
+      if (!summary.empty()) fmt::print("{}\n", summary);
+    }
+    std::fflush(stdout);
+    if (!failures.empty()) {
+      log_.error(fmt::format("finished in {:.1f} s, but {} part{} failed:", seconds, failures.size(), failures.size() == 1 ? "" : "s"));
+      for (const auto& failure : failures) log_.error(failure.get<std::string>());
+      return ExitCode::partial;
+    }
+    log_.info(fmt::format("finished in {:.1f} s; output in {}", seconds, job_.output.string()));
+    return ExitCode::done;
+  }
+
+  const Job& job_;
+  Communicator& comm_;
+  Log& log_;
+  JobInfo info_;
+  CheckedInputs inputs_;
+  std::vector<PlannedTask> plan_;
+};
+
+}  // namespace
+
+ExitCode run_job(const Job& job, RunMode mode, Communicator& communicator, Log& log) { return JobRun(job, communicator, log).run(mode); }
+
+}  // namespace perfpipe

@@ -1,0 +1,74 @@
+#include "stages/concentration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace perfpipe {
+
+std::int64_t unsteady_frames(std::span<const double> mean_signal) {
+  constexpr std::size_t first = 3, count = 6;
+  constexpr std::int64_t most = 4;
+  if (mean_signal.size() < first + count) return 0;
+  std::vector<double> window(mean_signal.begin() + first, mean_signal.begin() + first + count);
+  std::sort(window.begin(), window.end());
+  const double steady = 0.5 * (window[count / 2 - 1] + window[count / 2]);
+  std::int64_t frames = 0;
+  while (frames < most && mean_signal[static_cast<std::size_t>(frames)] > 1.05 * steady) ++frames;
+  return frames;
+}
+
+std::int64_t baseline_frames(std::span<const double> mean_signal) {
+  const auto n = static_cast<std::int64_t>(mean_signal.size());
+  std::int64_t frames = std::min<std::int64_t>(3, n);
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < frames; ++i) sum += mean_signal[static_cast<std::size_t>(i)];
+  while (frames < std::min<std::int64_t>(12, n)) {
+    const double mean = sum / static_cast<double>(frames), next = mean_signal[static_cast<std::size_t>(frames)];
+    if (std::abs(next - mean) > 0.05 * std::abs(mean)) break;
+    sum += next;
+    ++frames;
+  }
+  // The mean over the brain falls by some 10 % only: frames of early arrival pass the 5 % rule.
+  const double base = (mean_signal[0] + mean_signal[1 % mean_signal.size()] + mean_signal[2 % mean_signal.size()]) / 3.0;
+  double largest = 0.0;
+  for (double s : mean_signal) largest = std::max(largest, std::abs(s - base));
+  for (std::int64_t i = 3; i < frames; ++i)
+    if (std::abs(mean_signal[static_cast<std::size_t>(i)] - base) > 0.1 * largest) return i;
+  return frames;
+}
+
+std::int64_t bolus_arrival(std::span<const double> mean_concentration) {
+  if (mean_concentration.empty()) return 0;
+  const auto peak = std::max_element(mean_concentration.begin(), mean_concentration.end());
+  for (auto i = peak - mean_concentration.begin(); i > 0; --i)
+    if (mean_concentration[static_cast<std::size_t>(i)] <= 0.1 * *peak) return i;
+  return 0;
+}
+
+bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, std::span<float> concentration) {
+  double sum = 0.0;
+  bool good = true;
+  for (float s : signal) good = good && std::isfinite(s) && s > 0.0f;
+  for (std::int64_t i = 0; i < baseline; ++i) sum += signal[static_cast<std::size_t>(i)];
+  const double s0 = sum / static_cast<double>(baseline);
+  if (!good || !(s0 > 0.0)) {
+    std::fill(concentration.begin(), concentration.end(), 0.0f);
+    return false;
+  }
+  const double log_s0 = std::log(s0);
+  for (std::size_t t = 0; t < signal.size(); ++t)
+    concentration[t] = static_cast<float>((log_s0 - std::log(static_cast<double>(signal[t]))) / echo_time);
+  return true;
+}
+
+bool concentration_ct(std::span<const float> signal, std::int64_t baseline, std::span<float> concentration) {
+  double sum = 0.0;
+  const bool good = std::all_of(signal.begin(), signal.end(), [](float s) { return std::isfinite(s); });
+  for (std::int64_t i = 0; i < baseline; ++i) sum += signal[static_cast<std::size_t>(i)];
+  const double base = sum / static_cast<double>(baseline);
+  for (std::size_t t = 0; t < signal.size(); ++t) concentration[t] = good ? static_cast<float>(signal[t] - base) : 0.0f;
+  return good;
+}
+
+}  // namespace perfpipe

@@ -1,0 +1,117 @@
+// export: maps and masks as NIfTI in the geometry of the series, with JSON sidecars.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/stage.hpp"
+#include "core/version.hpp"
+#include "formats/nifti_image.hpp"
+#include "stages/maps.hpp"
+
+namespace perfpipe {
+namespace {
+
+struct ExportOptions {
+  bool compress = true;
+};
+
+class Export final : public StageWith<ExportOptions> {
+ public:
+  using StageWith::StageWith;
+
+  static StageType describe() {
+    StageType type;
+    type.name = "export";
+    type.scope = Scope::patient;
+    type.summary = "Writes all maps and masks as NIfTI with sidecars to derivatives/, in the geometry of the series.";
+    type.reference = "BIDS 1.8, derivatives";
+    return type;
+  }
+  static OptionTable<ExportOptions> table() {
+    OptionTable<ExportOptions> t;
+    t.flag("compress", &ExportOptions::compress, "write .nii.gz; false: .nii");
+    return t;
+  }
+
+  Ports ports() const override {
+    Ports ports;
+    for (const auto& spec : map_specs()) ports.reads.push_back({spec, "", true});
+    for (Parameter p : {Parameter::cbf, Parameter::tmax}) ports.reads.push_back({tissue_mask_spec(p), "", false, true});
+    for (const auto& spec : {concentration_spec(), tissue_curves_spec(), aif_spec()}) ports.reads.push_back({spec, "", false, true});
+    return ports;
+  }
+  std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override { return {cohort.series[static_cast<std::size_t>(task.series)].image}; }
+  bool accepts_failed_inputs() const override { return true; }
+  double cost(const TaskInfo&) const override { return 0.2; }
+
+  void run(StageContext& context) const override {
+    const Series& series = context.series();
+    const NiftiHeader geometry = NiftiReader(series.image).info().header;
+    const auto folder = std::filesystem::path("derivatives") / series.subject / series.session / "perf";
+    const std::string suffix = options_.compress ? ".nii.gz" : ".nii";
+    const nlohmann::json warnings = collect_warnings(context);
+    nlohmann::json written = nlohmann::json::array();
+
+    for (Parameter p : all_parameters) {
+      const std::string map(name(p));
+      for (const auto& input : context.store().inputs(map)) {
+        const auto maker = context.store().open(input);
+        if (!maker.has(map)) continue;
+        const std::string label = maker.metadata().at(label_key);
+        const auto values = maker.read<float>(map);
+        const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
+        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) { write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map)); });
+        publish_sidecar(context, stem, {{"Description", fmt::format("{} by {}", facts(p).long_name, label)}, {"Units", facts(p).units}, {"Settings", maker.metadata().at("settings")}, {"Warnings", warnings}});
+        written.push_back(stem.filename().string() + suffix);
+      }
+    }
+    for (Parameter p : {Parameter::cbf, Parameter::tmax}) {
+      const std::string dataset = std::string(name(p)) + "_mask";
+      for (const auto& input : context.store().inputs(dataset)) {
+        const auto masks = context.store().open(input);
+        const auto makers = masks.metadata().at("makers").value(std::string(name(p)), nlohmann::json::array());
+        for (std::size_t m = 0; m < makers.size(); ++m) {
+          const auto values = masks.read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1);
+          const std::string label = makers[m];
+          const auto stem = folder / fmt::format("{}_label-{}_desc-{}_mask", series.name, name(p), label);
+          context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) { write_nifti_volume(path, std::span<const std::uint8_t>(values), geometry, fmt::format("perfpipe {} mask {}", label, name(p))); });
+          const char* const field = p == Parameter::cbf ? "cbf_below" : "tmax_above";
+          publish_sidecar(context, stem, {{"Description", fmt::format("{} {} {}, inside the brain mask; for research use", facts(p).label, p == Parameter::cbf ? "below" : "above", masks.metadata().at(field).dump())},
+                                          {"Threshold", masks.metadata().at(field)}, {"Units", facts(p).units}, {"VolumeMl", masks.metadata().at("volumes_ml").at(std::string(name(p))).at(m)}, {"Type", "Mask"}, {"Warnings", warnings}});
+          written.push_back(stem.filename().string() + suffix);
+        }
+      }
+    }
+    // The same bytes from every patient's task: whoever writes last changes nothing.
+    context.publish("derivatives/dataset_description.json",
+                    nlohmann::ordered_json{{"Name", "perfpipe perfusion maps"}, {"BIDSVersion", "1.8.0"}, {"DatasetType", "derivative"},
+                                           {"GeneratedBy", {{{"Name", "perfpipe"}, {"Version", version}}}}, {"SourceDatasets", {{{"URL", std::filesystem::absolute(context.job().cohort).string()}}}}}.dump(1) + "\n");
+    context.output().set_metadata({{"written", written}, {"warnings", context.warnings()}});
+  }
+
+ private:
+  static void publish_sidecar(StageContext& context, const std::filesystem::path& stem, nlohmann::ordered_json fields) {
+    fields["Sources"] = {context.series().image.filename().string()};
+    fields["RepetitionTime"] = context.series().repetition_time;
+    fields["GeneratedBy"] = {{"Name", "perfpipe"}, {"Version", version}};
+    context.publish(stem.string() + ".json", fields.dump(1) + "\n");
+  }
+
+  /// What was warned about on this patient's way, by every stage that has metadata to say so.
+  static nlohmann::json collect_warnings(StageContext& context) {
+    std::vector<std::string> warnings;
+    for (const char* port : {"concentration", "tissue_curves", "aif", "cbf"})
+      for (const auto& input : context.store().inputs(port)) {
+        const auto metadata = context.store().open(input).metadata();
+        for (const auto& warning : metadata.value("warnings", nlohmann::json::array()))
+          if (std::find(warnings.begin(), warnings.end(), warning.get<std::string>()) == warnings.end()) warnings.push_back(warning);
+      }
+    return warnings;
+  }
+};
+
+}  // namespace
+
+PERFPIPE_REGISTER_STAGE(export, Export)
+
+}  // namespace perfpipe

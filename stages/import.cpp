@@ -1,0 +1,212 @@
+// import: a NIfTI series becomes concentration curves, frame times and a brain mask.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/parallel.hpp"
+#include "core/stage.hpp"
+#include "formats/nifti_image.hpp"
+#include "stages/brain_mask.hpp"
+#include "stages/concentration.hpp"
+#include "stages/maps.hpp"
+
+namespace perfpipe {
+namespace {
+
+struct ImportOptions {
+  std::string mask = "auto";
+};
+
+/// Slabs of a series; a series that fits into one slab is read once, however many passes there are.
+class SlabSource {
+ public:
+  SlabSource(const std::filesystem::path& image, std::size_t slab_bytes) : reader_(image), slices_(reader_.slices_within(slab_bytes)) {}
+  std::int64_t frames() const { return reader_.frames(); }
+  std::int64_t slices() const { return slices_; }
+  const std::vector<float>& read(std::int64_t z, std::int64_t count) {
+    if (z != z_ || count != count_) reader_.read_slab(z, count, slab_);
+    z_ = z;
+    count_ = count;
+    return slab_;
+  }
+
+ private:
+  NiftiReader reader_;
+  std::int64_t slices_;
+  std::vector<float> slab_;
+  std::int64_t z_ = -1, count_ = -1;
+};
+
+class Import final : public StageWith<ImportOptions> {
+ public:
+  using StageWith::StageWith;
+
+  static StageType describe() {
+    StageType type;
+    type.name = "import";
+    type.scope = Scope::patient;
+    type.version = 1;
+    type.summary = "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds the brain mask.";
+    type.reference = "Ostergaard et al., Magn Reson Med 36:715 (1996): C = -(1/TE) ln(S/S0); mask after Otsu (1979)";
+    return type;
+  }
+  static OptionTable<ImportOptions> table() {
+    OptionTable<ImportOptions> t;
+    t.choice("mask", &ImportOptions::mask, {"auto", "file", "compute", "none"},
+             "brain mask: auto (the mask beside the series if there is one, else computed), file (must be there), compute, none (all voxels)");
+    return t;
+  }
+
+  Ports ports() const override { return {{}, {concentration_spec(), frame_times_spec(), brain_mask_spec()}}; }
+  std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
+    const Series& series = cohort.series[static_cast<std::size_t>(task.series)];
+    std::vector<std::filesystem::path> files{series.image};
+    if (uses_mask_file(series)) files.push_back(series.mask);
+    return files;
+  }
+  nlohmann::json key_facts(const TaskInfo& task, const Cohort& cohort) const override {
+    const Series& s = cohort.series[static_cast<std::size_t>(task.series)];
+    return {{"times", s.times}, {"echo_time", s.echo_time}, {"modality", s.modality == Modality::ct ? "ct" : "mr"},
+            {"kind", s.kind == SeriesKind::concentration ? "concentration" : "signal"}, {"baseline", s.baseline_frames}, {"warnings", s.warnings}};
+  }
+  void check(const Cohort& cohort, Findings& findings) const override {
+    for (const auto& series : cohort.series)
+      if (options_.mask == "file" && series.mask.empty())
+        findings.add(series.image.string(), "import.mask = file, but there is no mask beside the series; add one (..._desc-brain_mask.nii.gz), name it in the job (cohort.patients), or set import.mask: auto");
+  }
+  double cost(const TaskInfo&) const override { return 0.5; }
+
+  void run(StageContext& context) const override {
+    const Series& series = context.series();
+    for (const auto& warning : series.warnings) context.warn(warning);
+    SlabSource source(series.image, context.job().slab_bytes);
+    const Extent extent{series.extent[2], series.extent[1], series.extent[0]};
+    const auto& [nz, ny, nx] = extent;
+    const std::int64_t all_frames = source.frames();
+    const bool signal = series.kind == SeriesKind::signal;
+
+    std::vector<std::uint8_t> mask;
+    if (uses_mask_file(series)) mask = read_mask(series);
+    const auto mean_signal = mean_curve(source, extent, mask);
+    const std::int64_t dropped = signal && series.modality == Modality::mr ? unsteady_frames(mean_signal) : 0;
+    if (dropped > 0) context.log().info(fmt::format("{}: {} leading frame(s) out of steady state dropped", context.task().id(), dropped));
+    const std::span<const double> steady(mean_signal.data() + dropped, static_cast<std::size_t>(all_frames - dropped));
+    const std::int64_t baseline = signal ? (series.baseline_frames > 0 ? std::min<std::int64_t>(series.baseline_frames, all_frames - dropped) : baseline_frames(steady)) : 0;
+
+    const bool computed = mask.empty() && options_.mask != "none";
+    if (computed) mask = compute_brain_mask(mean_image(source, extent, dropped, signal ? baseline : all_frames - dropped), extent, series.modality == Modality::ct);
+    if (mask.empty()) mask.assign(static_cast<std::size_t>(nz * ny * nx), 1);
+    const auto mask_voxels = std::count_if(mask.begin(), mask.end(), [](auto m) { return m != 0; });
+    if (mask_voxels == 0) throw InputError(series.image.string() + ": the computed brain mask is empty; give a mask beside the series (..._desc-brain_mask.nii.gz)");
+
+    const std::int64_t frames = all_frames - dropped;
+    auto& output = context.output();
+    output.create(concentration_spec(), {nz, ny, nx, frames});
+    std::int64_t bad = 0;
+    std::vector<double> mean_concentration(static_cast<std::size_t>(frames), 0.0);
+    for (std::int64_t z = 0; z < nz; z += source.slices()) {
+      const std::int64_t count = std::min(source.slices(), nz - z), voxels = count * ny * nx;
+      const auto& slab = source.read(z, count);
+      std::uint8_t* const slab_mask = mask.data() + z * ny * nx;
+      std::vector<float> concentration(static_cast<std::size_t>(voxels * frames), 0.0f);
+      parallel_blocks(static_cast<std::size_t>(voxels), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t v = begin; v < end; ++v) {
+          if (slab_mask[v] == 0) continue;
+          const std::span<const float> in(slab.data() + static_cast<std::int64_t>(v) * all_frames + dropped, static_cast<std::size_t>(frames));
+          const std::span<float> out(concentration.data() + static_cast<std::int64_t>(v) * frames, static_cast<std::size_t>(frames));
+          bool good = true;
+          if (!signal) {
+            good = std::all_of(in.begin(), in.end(), [](float c) { return std::isfinite(c); });
+            if (good) std::copy(in.begin(), in.end(), out.begin());
+          } else {
+            good = series.modality == Modality::ct ? concentration_ct(in, baseline, out) : concentration_mr(in, baseline, series.echo_time, out);
+          }
+          if (!good) slab_mask[v] = 2;  // left out of the mask below
+        }
+      });
+      for (std::int64_t v = 0; v < voxels; ++v) {
+        if (slab_mask[v] == 1)
+          for (std::int64_t t = 0; t < frames; ++t) mean_concentration[static_cast<std::size_t>(t)] += concentration[static_cast<std::size_t>(v * frames + t)];
+        bad += slab_mask[v] == 2;
+        slab_mask[v] = slab_mask[v] == 1;
+      }
+      output.write_slab<float>("concentration", z, concentration);
+    }
+    report_bad_voxels(context, series, bad, mask_voxels);
+    for (auto& c : mean_concentration) c /= static_cast<double>(mask_voxels - bad);
+
+    const std::vector<double> times(series.times.begin() + dropped, series.times.end());
+    output.write<double>(frame_times_spec(), {frames}, times);
+    output.write<std::uint8_t>(brain_mask_spec(), {nz, ny, nx}, mask);
+    const double arrival = times[static_cast<std::size_t>(bolus_arrival(mean_concentration))];
+    output.set_metadata({{"dropped_frames", dropped}, {"baseline_frames", baseline}, {"mask", computed ? "computed" : uses_mask_file(series) ? "file" : "none"},
+                         {"mask_voxels", mask_voxels - bad}, {"excluded_voxels", bad}, {"bolus_arrival_s", arrival}, {"mean_concentration", mean_concentration},
+                         {"voxel_volume_ml", series.voxel_volume_ml}, {"warnings", context.warnings()}});
+  }
+
+ private:
+  bool uses_mask_file(const Series& series) const { return !series.mask.empty() && (options_.mask == "auto" || options_.mask == "file"); }
+
+  static std::vector<std::uint8_t> read_mask(const Series& series) {
+    NiftiReader reader(series.mask);
+    std::vector<float> values;
+    reader.read_slab(0, reader.extent()[2], values);
+    std::vector<std::uint8_t> mask(values.size());
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = values[i] > 0.5f;
+    return mask;
+  }
+
+  /// Mean over the mask (all voxels where there is none yet: the background is dark and nearly constant) for each frame.
+  static std::vector<double> mean_curve(SlabSource& source, const Extent& extent, const std::vector<std::uint8_t>& mask) {
+    const auto& [nz, ny, nx] = extent;
+    const std::int64_t frames = source.frames();
+    std::vector<double> sum(static_cast<std::size_t>(frames), 0.0);
+    std::int64_t voxels = 0;
+    for (std::int64_t z = 0; z < nz; z += source.slices()) {
+      const std::int64_t count = std::min(source.slices(), nz - z);
+      const auto& slab = source.read(z, count);
+      for (std::int64_t v = 0; v < count * ny * nx; ++v) {
+        if (!mask.empty() && mask[static_cast<std::size_t>(z * ny * nx + v)] == 0) continue;
+        const float* const curve = slab.data() + v * frames;
+        if (!std::all_of(curve, curve + frames, [](float s) { return std::isfinite(s); })) continue;
+        ++voxels;
+        for (std::int64_t t = 0; t < frames; ++t) sum[static_cast<std::size_t>(t)] += curve[t];
+      }
+    }
+    for (auto& s : sum) s /= static_cast<double>(std::max<std::int64_t>(voxels, 1));
+    return sum;
+  }
+
+  /// Mean of `count` frames from `first` on, (z, y, x).
+  static std::vector<float> mean_image(SlabSource& source, const Extent& extent, std::int64_t first, std::int64_t count) {
+    const auto& [nz, ny, nx] = extent;
+    std::vector<float> image(static_cast<std::size_t>(nz * ny * nx));
+    for (std::int64_t z = 0; z < nz; z += source.slices()) {
+      const std::int64_t slices = std::min(source.slices(), nz - z);
+      const auto& slab = source.read(z, slices);
+      for (std::int64_t v = 0; v < slices * ny * nx; ++v) {
+        double sum = 0.0;
+        for (std::int64_t t = first; t < first + count; ++t) sum += slab[static_cast<std::size_t>(v * source.frames() + t)];
+        image[static_cast<std::size_t>(z * ny * nx + v)] = static_cast<float>(sum / static_cast<double>(count));
+      }
+    }
+    return image;
+  }
+
+  static void report_bad_voxels(StageContext& context, const Series& series, std::int64_t bad, std::int64_t all) {
+    const double share = static_cast<double>(bad) / static_cast<double>(all);
+    if (share > 0.5)
+      throw InputError(fmt::format("{}: {} of the mask's {} voxels ({:.1f} %) hold samples that are not finite and positive; at most 50 % are accepted; check the series or its mask",
+                                   series.image.string(), bad, all, 100.0 * share));
+    const auto text = fmt::format("{} of the mask's {} voxels ({:.2f} %) hold samples that are not finite and positive; they are left out of the mask", bad, all, 100.0 * share);
+    if (share > 0.01) context.warn(text);
+    else if (bad > 0) context.log().info(context.task().id() + ": " + text);
+  }
+};
+
+}  // namespace
+
+PERFPIPE_REGISTER_STAGE(import, Import)
+
+}  // namespace perfpipe

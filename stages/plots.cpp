@@ -1,0 +1,146 @@
+#include "stages/plots.hpp"
+
+#include "core/error.hpp"
+#include "stages/html.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace perfpipe {
+namespace {
+
+constexpr double width = 640.0;
+constexpr double height = 300.0;
+constexpr double left = 62.0;
+constexpr double right = 14.0;
+constexpr double top = 30.0;  // the legend stands here
+constexpr double bottom = 46.0;
+constexpr int colours = 6;
+
+/// Maps an axis' values to pixels.
+struct Scale {
+  double low = 0.0, high = 1.0, from = 0.0, to = 1.0;
+  bool logarithmic = false;
+  double at(double value) const {
+    const double v = logarithmic ? std::log10(value) : value;
+    return from + (v - low) / (high - low) * (to - from);
+  }
+  bool shows(double value) const { return std::isfinite(value) && (!logarithmic || value > 0.0); }
+};
+
+/// Scale over all values that can be shown, with round ends; false if there are none.
+bool fit(Scale& scale, const std::vector<PlotLine>& lines, std::vector<double> PlotLine::*values,
+         std::vector<double>& ticks, int count) {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (const auto& line : lines)
+    for (double value : line.*values)
+      if (scale.shows(value)) {
+        const double v = scale.logarithmic ? std::log10(value) : value;
+        low = std::min(low, v);
+        high = std::max(high, v);
+      }
+  if (low > high) return false;
+  if (low == high) {
+    low -= 0.5;
+    high += 0.5;
+  }
+  if (scale.logarithmic && high - low >= 1.0) {
+    for (double p = std::floor(low); p <= std::ceil(high); p += 1.0) ticks.push_back(p);
+  } else {
+    ticks = round_ticks(low, high, count);
+  }
+  scale.low = ticks.front();
+  scale.high = ticks.back();
+  if (scale.logarithmic)
+    for (double& tick : ticks) tick = std::pow(10.0, tick);
+  return true;
+}
+
+std::string tick_text(double value) { return fmt::format("{:.6g}", std::abs(value) < 1e-12 ? 0.0 : value); }
+
+std::string text(double x, double y, const char* anchor, const std::string& words, const char* more = "") {
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more,
+                     html_escape(words));
+}
+
+std::string path(const PlotLine& line, const Scale& sx, const Scale& sy) {
+  std::string d;
+  bool pen_down = false;
+  for (std::size_t i = 0; i < line.x.size(); ++i) {
+    const bool shown = sx.shows(line.x[i]) && sy.shows(line.y[i]);
+    if (shown) d += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", sx.at(line.x[i]), sy.at(line.y[i]));
+    pen_down = shown;
+  }
+  return d;
+}
+
+}  // namespace
+
+std::vector<double> round_ticks(double low, double high, int count) {
+  const double rough = (high - low) / count;
+  const double decade = std::pow(10.0, std::floor(std::log10(rough)));
+  double step = 10.0 * decade;
+  for (double s : {1.0, 2.0, 5.0})
+    if (s * decade >= rough * (1.0 - 1e-9)) {
+      step = s * decade;
+      break;
+    }
+  std::vector<double> ticks;
+  const auto first = static_cast<long>(std::floor(low / step + 1e-9));
+  const auto last = static_cast<long>(std::ceil(high / step - 1e-9));
+  for (long i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
+  return ticks;
+}
+
+std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) {
+  for (const auto& line : lines)
+    if (line.x.size() != line.y.size())
+      throw IoError(
+          fmt::format("plot line \"{}\": {} x values and {} y values", line.name, line.x.size(), line.y.size()));
+  std::string svg = fmt::format("<svg class=\"plot\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width,
+                                height, html_escape(axes.y_title + " over " + axes.x_title));
+  Scale sx{0.0, 1.0, left, width - right, false};
+  Scale sy{0.0, 1.0, height - bottom, top, axes.log_y};
+  std::vector<double> x_ticks;
+  std::vector<double> y_ticks;
+  if (!fit(sx, lines, &PlotLine::x, x_ticks, 8) || !fit(sy, lines, &PlotLine::y, y_ticks, 5))
+    return svg + text(width / 2, height / 2, "middle", "no data to draw") + "</svg>\n";
+
+  for (double tick : x_ticks) svg += text(sx.at(tick), height - bottom + 18, "middle", tick_text(tick));
+  for (double tick : y_ticks) {
+    svg += fmt::format(
+        "<path class=\"grid\" stroke=\"currentColor\" stroke-opacity=\".15\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>\n", left,
+        sy.at(tick), width - right);
+    svg += text(left - 8, sy.at(tick) + 4, "end", tick_text(tick));
+  }
+  svg += fmt::format(
+      "<path class=\"axis\" fill=\"none\" stroke=\"currentColor\" d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}\"/>\n", left,
+      top, height - bottom, width - right);
+  svg += text((left + width - right) / 2, height - 8, "middle", axes.x_title);
+  svg += text(0, 0, "middle", axes.y_title,
+              fmt::format(" transform=\"translate(14 {:.1f}) rotate(-90)\"", (top + height - bottom) / 2).c_str());
+
+  double legend = left;
+  int colour = 0;
+  for (const auto& line : lines) {
+    if (line.faint) {
+      svg +=
+          fmt::format("<path class=\"faint\" fill=\"none\" stroke=\"currentColor\" d=\"{}\"/>\n", path(line, sx, sy));
+      continue;
+    }
+    const int which = colour++ % colours + 1;
+    svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"{}\"/>\n", which,
+                       path(line, sx, sy));
+    svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"M{:.1f} 12h18\"/>\n", which,
+                       legend);
+    svg += text(legend + 24, 16, "start", line.name);
+    legend += 40.0 + 6.6 * static_cast<double>(line.name.size());
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace perfpipe

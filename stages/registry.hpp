@@ -1,0 +1,12 @@
+// All kinds of stages that a job may name. The body is generated from the list in stages/CMakeLists.txt.
+#pragma once
+
+#include <vector>
+
+#include "core/stage.hpp"
+
+namespace perfpipe {
+
+std::vector<StageType> all_stage_types();
+
+}  // namespace perfpipe

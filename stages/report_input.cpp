@@ -1,0 +1,157 @@
+#include "stages/report_input.hpp"
+
+#include "formats/nifti_image.hpp"
+#include "model/bicnn.hpp"
+#include "stages/maps.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace perfpipe {
+namespace {
+
+void read_maps(StageContext& context, const Series& series, Parameter p, PatientView& view) {
+  const std::string map(name(p));
+  for (const auto& input : context.store().inputs(map)) {
+    if (input.task.name != series.name) continue;
+    const auto reader = context.store().open(input);
+    if (!reader.has(map)) continue;
+    const std::string label = reader.metadata().at(label_key);
+    auto maker =
+        std::find_if(view.makers.begin(), view.makers.end(), [&](const MapSet& known) { return known.label == label; });
+    if (maker == view.makers.end()) maker = view.makers.insert(maker, MapSet{label, {}});
+    maker->maps[index(p)] = reader.read<float>(map);
+  }
+  if (!series.truth[index(p)].empty())
+    NiftiReader(series.truth[index(p)]).read_slab(0, series.extent[2], view.truth.maps[index(p)]);
+}
+
+void read_masks(StageContext& context, const Series& series, Parameter p, PatientView& view) {
+  const std::string dataset = std::string(name(p)) + "_mask";
+  const auto masks = open_input(context, dataset, series.name);
+  if (!masks) return;
+  const bool flow = p == Parameter::cbf;
+  view.mask_titles[index(p)] =
+      fmt::format("{} {} {} {}", facts(p).label, flow ? "<" : ">",
+                  shown_number(masks->metadata().at(flow ? "cbf_below" : "tmax_above")), facts(p).units);
+  const auto makers = masks->metadata().at("makers").value(std::string(name(p)), nlohmann::json::array());
+  for (std::size_t m = 0; m < makers.size(); ++m)
+    view.masks[index(p)].push_back(
+        {makers[m].get<std::string>(), masks->read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1)});
+}
+
+std::vector<std::uint8_t> voxel_mask(const std::vector<std::int32_t>& voxels,
+                                     const std::array<std::int64_t, 3>& extent) {
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(extent[0] * extent[1] * extent[2]), 0);
+  for (std::size_t i = 0; i + 2 < voxels.size(); i += 3)
+    mask[static_cast<std::size_t>((voxels[i + 2] * extent[1] + voxels[i + 1]) * extent[0] + voxels[i])] = 1;
+  return mask;
+}
+
+/// The brain's mean is a twentieth of the AIF: drawn times a round number that brings it to about half of the AIF's
+/// peak.
+void add_mean_curve(const std::vector<double>& times, const std::vector<double>& mean, PatientView& view) {
+  const double top = mean.empty() ? 0.0 : *std::max_element(mean.begin(), mean.end());
+  const double aif_top = view.aif.y.empty() ? 0.0 : *std::max_element(view.aif.y.begin(), view.aif.y.end());
+  if (!(top > 0.0) || !(aif_top > 0.0) || times.size() != mean.size()) return;
+  const double factor = std::max(1.0, round_ticks(0.0, 0.5 * aif_top / top, 1).back());
+  view.mean_curve = {fmt::format("brain mean × {:.4g}", factor), times, mean, false};
+  for (double& y : view.mean_curve.y) y *= factor;
+}
+
+void read_curves(StageContext& context, const Series& series, PatientView& view) {
+  view.curve_units = series.modality == Modality::ct ? "HU" : "1/s";
+  view.facts.push_back(
+      fmt::format("{} frames, TR {} s{}", series.times.size(), shown_number(series.repetition_time, 4),
+                  series.echo_time > 0.0 ? fmt::format(", TE {} ms", shown_number(1e3 * series.echo_time)) : ""));
+  if (const auto aif = open_input(context, "aif", series.name)) {
+    const auto values = aif->read<float>("aif");
+    const auto& meta = aif->metadata();
+    const double start = meta.at("start_s"), dt = meta.at("dt_s");
+    view.aif.name = fmt::format("AIF ({})", meta.at("method").get<std::string>());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      view.aif.x.push_back(start + dt * static_cast<double>(i));
+      view.aif.y.push_back(values[i]);
+    }
+    view.facts.push_back(fmt::format("AIF by {}: {} voxels, peak {} {} at {} s", meta.at("method").get<std::string>(),
+                                     meta.at("voxels").get<std::int64_t>(), shown_number(meta.at("peak")),
+                                     view.curve_units, shown_number(meta.at("time_to_peak_s"))));
+    if (aif->has("aif_voxels") && meta.at("voxels").get<std::int64_t>() > 0)
+      view.aif_voxels = voxel_mask(aif->read<std::int32_t>("aif_voxels"), series.extent);
+  }
+  if (const auto imported = open_input(context, "concentration", series.name)) {
+    const auto& meta = imported->metadata();
+    view.facts.push_back(
+        fmt::format("{} leading frames dropped, {} baseline frames, brain mask {} with {} voxels, {} left out for "
+                    "unusable samples",
+                    meta.at("dropped_frames").get<std::int64_t>(), meta.at("baseline_frames").get<std::int64_t>(),
+                    meta.at("mask").get<std::string>(), meta.at("mask_voxels").get<std::int64_t>(),
+                    meta.at("excluded_voxels").get<std::int64_t>()));
+    add_mean_curve(imported->read<double>("frame_times"), meta.at("mean_concentration").get<std::vector<double>>(),
+                   view);
+  }
+  for (const char* port : {"concentration", "tissue_curves", "aif"})
+    if (const auto reader = open_input(context, port, series.name))
+      for (const auto& warning : reader->metadata().value("warnings", nlohmann::json::array()))
+        view.warnings.push_back(warning);
+}
+
+void read_filters(const ArtifactReader& reader, const std::string& source, TrainingView& t) {
+  const auto raw = reader.read<std::uint8_t>("network");
+  t.taps = filter_samples;
+  for (auto& tensor : parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, source).tensors) {
+    if (tensor.name == "ctc.conv1.weight")
+      t.tissue_filters = std::move(tensor.values);
+    else if (tensor.name == "aif.conv1.weight")
+      t.aif_filters = std::move(tensor.values);
+  }
+}
+
+}  // namespace
+
+std::optional<ArtifactReader> open_input(StageContext& context, const std::string& port, const std::string& task) {
+  for (const auto& input : context.store().inputs(port))
+    if (input.task.name == task) return context.store().open(input);
+  return std::nullopt;
+}
+
+PatientView read_patient_view(StageContext& context, const Series& series) {
+  PatientView view;
+  view.name = series.name;
+  view.extent = series.extent;
+  const Affine affine = NiftiReader(series.image).info().affine;
+  view.flips = display_flips({affine[0][0], affine[1][0], affine[2][0]}, {affine[0][1], affine[1][1], affine[2][1]});
+  view.brain_mask = open_input(context, "brain_mask", series.name)->read<std::uint8_t>("brain_mask");
+  for (Parameter p : all_parameters) read_maps(context, series, p, view);
+  for (Parameter p : {Parameter::cbf, Parameter::tmax}) read_masks(context, series, p, view);
+  read_curves(context, series, view);
+  return view;
+}
+
+std::vector<TrainingView> read_trainings(StageContext& context) {
+  std::vector<TrainingView> trainings;
+  for (const auto& input : context.store().inputs("network")) {
+    const auto reader = context.store().open(input);
+    const auto& meta = reader.metadata();
+    TrainingView t;
+    t.held_out = input.task.held_out;
+    t.parameter = input.task.parameter;
+    t.recipe = meta.at("recipe");
+    t.epochs = meta.at("epochs");
+    t.samples = meta.at("samples");
+    t.epoch_of_weights = meta.at("epoch_of_weights");
+    const auto epochs = reader.read<double>("epochs");  // learning rate, training loss, validation loss, gradient norm
+    for (std::size_t i = 0; i + 3 < epochs.size(); i += 4) {
+      t.training_loss.push_back(epochs[i + 1]);
+      t.validation_loss.push_back(epochs[i + 2]);
+    }
+    const bool first = std::none_of(trainings.begin(), trainings.end(),
+                                    [&](const auto& known) { return known.parameter == t.parameter; });
+    if (first) read_filters(reader, input.file.string(), t);
+    trainings.push_back(std::move(t));
+  }
+  return trainings;
+}
+
+}  // namespace perfpipe

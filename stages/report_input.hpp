@@ -1,0 +1,22 @@
+// Reads what the report shows of each patient and training from the store.
+#pragma once
+
+#include "core/stage.hpp"
+#include "stages/report_sections.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perfpipe {
+
+/// The artifact of a task among the inputs of a port, if that task did not fail.
+std::optional<ArtifactReader> open_input(StageContext& context, const std::string& port, const std::string& task);
+
+/// Maps, masks, AIF and facts of one series that was imported. Holds all its maps in memory: 4 bytes per voxel each.
+PatientView read_patient_view(StageContext& context, const Series& series);
+
+/// All trainings in the order of the folds, with the filters of the first fold of each parameter.
+std::vector<TrainingView> read_trainings(StageContext& context);
+
+}  // namespace perfpipe

@@ -1,0 +1,84 @@
+// The parts of the report, from plain data: no store, no files.
+#pragma once
+
+#include "core/parameters.hpp"
+#include "stages/html.hpp"
+#include "stages/plots.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace perfpipe {
+
+/// One training: a held-out subject and a parameter.
+struct TrainingView {
+  std::string held_out;
+  Parameter parameter = Parameter::cbf;
+  std::string recipe;
+  std::int64_t epochs = 0;
+  std::int64_t samples = 0;
+  std::int64_t epoch_of_weights = 0;
+  std::vector<double> training_loss;  ///< mean squared error after each epoch
+  std::vector<double> validation_loss;
+  std::vector<float> tissue_filters;  ///< [maps, taps] of the first layer; empty if they are not to be shown
+  std::vector<float> aif_filters;
+  std::int64_t taps = 0;
+};
+
+/// Maps of one maker, or the truth; a parameter without a map is empty. (z, y, x), as stored.
+struct MapSet {
+  std::string label;
+  std::array<std::vector<float>, 4> maps;
+};
+
+/// Tissue masks of one parameter, by maker.
+struct MaskSet {
+  std::string label;
+  std::vector<std::uint8_t> mask;
+};
+
+struct PatientView {
+  std::string name;
+  std::array<std::int64_t, 3> extent{};  ///< x, y, z
+  Flips flips;
+  std::vector<std::uint8_t> brain_mask;
+  std::vector<MapSet> makers;  ///< in the order of the job: the reference first
+  MapSet truth;                ///< all empty where there is none
+  std::array<std::vector<MaskSet>, 4> masks;
+  std::array<std::string, 4> mask_titles;  ///< "CBF < 50.2 ml/100g/min"
+  PlotLine aif;                            ///< empty where there is none
+  PlotLine mean_curve;                     ///< brain mean, on its own scale
+  std::string curve_units;
+  std::vector<std::uint8_t> aif_voxels;  ///< (z, y, x) mask; empty where the AIF came from a table
+  std::vector<std::string> facts;        ///< lines of text
+  std::vector<std::string> warnings;
+};
+
+/// "cnn" -> "bi-CNN", "bsvd" -> "bSVD"; other labels as they are.
+std::string maker_title(const std::string& label);
+
+/// Headline numbers of the first maker against the first reference, beside the paper's; then what reads them.
+void add_overview(HtmlPage& page, const nlohmann::ordered_json& results);
+
+/// ARMSE tables for every pair of maker and reference, and the table of Dice coefficients. `results` as evaluation
+/// leaves them (evaluation_results.hpp).
+void add_error_tables(HtmlPage& page, const nlohmann::ordered_json& results);
+
+/// RMSE, Dice and volumes of each patient, for every pair of maker and reference.
+void add_patient_tables(HtmlPage& page, const nlohmann::ordered_json& results);
+
+/// Says which trainings had fewer epochs or samples than the paper's; empty if none had.
+std::vector<std::string> reduced_budget_notes(const std::vector<TrainingView>& trainings);
+
+/// Training curves and learned filters of each parameter, and a table of all trainings.
+void add_trainings(HtmlPage& page, const std::vector<TrainingView>& trainings);
+
+/// One patient's fold: AIF, maps beside each other with their difference, mask outlines. `ranges` by parameter.
+void add_patient(HtmlPage& page, const PatientView& patient, const std::array<DisplayRange, 4>& ranges,
+                 std::int64_t slices, bool open);
+
+}  // namespace perfpipe

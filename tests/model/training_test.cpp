@@ -1,0 +1,237 @@
+#include "model/training.hpp"
+
+#include "core/error.hpp"
+#include "model/inference.hpp"
+#include "model/threads.hpp"
+#include "tests/model/synthetic.hpp"
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+namespace perfpipe {
+namespace {
+
+Recipe short_recipe(Parameter p, std::int64_t epochs) {
+  auto recipe = paper_recipe(p);
+  recipe.epochs = epochs;
+  recipe.stream = "test";
+  return recipe;
+}
+
+double variance(const std::vector<float>& values) {
+  double mean = 0.0;
+  for (const double x : values) mean += x / static_cast<double>(values.size());
+  double sum = 0.0;
+  for (const double x : values) sum += (x - mean) * (x - mean);
+  return sum / static_cast<double>(values.size());
+}
+
+TEST(PaperRecipe, HasThePapersNumbers) {
+  const std::vector<std::tuple<Parameter, double, double>> expected{{Parameter::cbv, 5e-4, 1e-8},
+                                                                    {Parameter::cbf, 5e-5, 1e-9},
+                                                                    {Parameter::mtt, 5e-3, 1e-7},
+                                                                    {Parameter::tmax, 5e-3, 1e-7}};
+  for (const auto& [parameter, rate, decay] : expected) {
+    const auto recipe = paper_recipe(parameter);
+    EXPECT_EQ(recipe.parameter, parameter);
+    EXPECT_EQ(recipe.learning_rate, rate);
+    EXPECT_EQ(recipe.decay, decay);
+    EXPECT_EQ(recipe.batch, 50);
+    EXPECT_EQ(recipe.epochs, 10);
+    EXPECT_EQ(recipe.momentum, 0.9);
+    EXPECT_EQ(recipe.dampening, 0.9);
+    EXPECT_EQ(recipe.plateau_factor, 0.1);
+    EXPECT_EQ(recipe.plateau_times, 3);
+  }
+}
+
+class Learning : public testing::TestWithParam<Parameter> {};
+
+TEST_P(Learning, IsFarBetterThanAConstant) {
+  const Parameter p = GetParam();
+  const auto training = synthetic_set(3000, 3, "training");
+  const auto validation = synthetic_set(300, 3, "training");  // the same patients: it is the learning that is tested
+  const auto result = train(short_recipe(p, 4), training.view(p), validation.view(p));
+  ASSERT_EQ(result.epochs.size(), 4u);
+  EXPECT_FALSE(result.stopped);
+  const double constant = variance(validation.targets[index(p)]);
+  double best = std::numeric_limits<double>::infinity();
+  for (const auto& e : result.epochs) best = std::min(best, e.validation_loss);
+  EXPECT_LT(best, 0.25 * constant);
+  EXPECT_LT(result.epochs.back().training_loss, result.epochs.front().training_loss);
+}
+
+INSTANTIATE_TEST_SUITE_P(EachParameter, Learning, testing::ValuesIn(all_parameters),
+                         [](const auto& test) { return std::string(name(test.param)); });
+
+TEST(Training, GivesTheSameBitsWhateverTheThreads) {
+  const auto set = synthetic_set(430, 3, "bits");
+  for (const Parameter p : {Parameter::cbf, Parameter::mtt}) {
+    const auto run = [&] { return flatten(train(short_recipe(p, 2), set.view(p), set.view(p)).tensors); };
+    const auto first = run();
+    use_threads(2);
+    EXPECT_EQ(run(), first);
+    std::vector<float> elsewhere;
+    std::thread([&] { elsewhere = run(); }).join();
+    EXPECT_EQ(elsewhere, first);
+    auto other = short_recipe(p, 2);
+    other.seed = 2;
+    EXPECT_NE(flatten(train(other, set.view(p), set.view(p)).tensors), first);
+  }
+}
+
+TEST(Training, TwoAtOnceGiveTheSameBitsAsOne) {
+  const auto set = synthetic_set(430, 3, "bits");
+  const auto run = [&] {
+    return flatten(train(short_recipe(Parameter::tmax, 2), set.view(Parameter::tmax), PatchSet{}).tensors);
+  };
+  const auto alone = run();
+  std::vector<float> a;
+  std::vector<float> b;
+  std::thread first([&] { a = run(); });
+  std::thread second([&] { b = run(); });
+  first.join();
+  second.join();
+  EXPECT_EQ(a, alone);
+  EXPECT_EQ(b, alone);
+}
+
+TEST(Training, FirstStepIsTheGradientTimesTheRate) {
+  // One mini-batch of one epoch with rate 0 leaves the initial weights; the loss is then that of the initial network.
+  const auto set = synthetic_set(40, 2, "first");
+  auto recipe = short_recipe(Parameter::mtt, 1);
+  recipe.learning_rate = 0.0;
+  const auto result = train(recipe, set.view(Parameter::mtt), set.view(Parameter::mtt));
+  const auto initial = initial_weights(Architecture::convolution, recipe.seed, recipe.stream + "/weights");
+  EXPECT_EQ(flatten(result.tensors), flatten(initial));
+  EXPECT_NEAR(result.epochs[0].training_loss, result.epochs[0].validation_loss, 1e-6 * result.epochs[0].training_loss);
+
+  // A small rate changes the weights by rate * gradient, and the loss by -rate * |gradient|^2 to first order.
+  recipe.learning_rate = 1e-7;
+  const auto moved = train(recipe, set.view(Parameter::mtt), set.view(Parameter::mtt));
+  const double norm = moved.epochs[0].gradient_norm;
+  EXPECT_GT(norm, 1.0);
+  EXPECT_NEAR((moved.epochs[0].validation_loss - moved.epochs[0].training_loss) / (-1e-7 * norm * norm), 1.0, 0.05);
+}
+
+TEST(Training, ReturnsTheWeightsOfTheBestEpoch) {
+  const auto set = synthetic_set(500, 2, "best");
+  const auto other = synthetic_set(200, 2, "other patients");
+  const Parameter p = Parameter::cbv;
+  auto recipe = short_recipe(p, 5);
+  recipe.plateau_times = 0;
+  const auto result = train(recipe, set.view(p), other.view(p));
+  double best = std::numeric_limits<double>::infinity();
+  std::int64_t best_epoch = 0;
+  for (const auto& e : result.epochs)
+    if (e.validation_loss < best) std::tie(best, best_epoch) = std::pair{e.validation_loss, e.epoch};
+  EXPECT_EQ(result.epoch_of_weights, best_epoch);
+  recipe.epochs = best_epoch;
+  EXPECT_EQ(flatten(train(recipe, set.view(p), PatchSet{}).tensors), flatten(result.tensors));
+}
+
+TEST(Training, WithoutValidationReturnsTheLastEpochAtTheFullRate) {
+  const auto set = synthetic_set(120, 1, "no validation");
+  const auto result = train(short_recipe(Parameter::mtt, 3), set.view(Parameter::mtt), PatchSet{});
+  EXPECT_EQ(result.epoch_of_weights, 3);
+  EXPECT_TRUE(std::isnan(result.epochs[2].validation_loss));
+  // 120 samples are 3 mini-batches, the last of 20; the last of all is n = 8.
+  EXPECT_DOUBLE_EQ(result.epochs[2].learning_rate, 5e-3 / (1.0 + 8.0 * 1e-7));
+}
+
+TEST(Training, LowersTheRateAtAPlateau) {
+  const auto set = synthetic_set(100, 1, "plateau");
+  auto recipe = short_recipe(Parameter::mtt, 6);
+  recipe.learning_rate = 1e-30;  // nothing moves: every epoch after the first of a rate is a plateau
+  recipe.decay = 0.0;
+  const auto result = train(recipe, set.view(Parameter::mtt), set.view(Parameter::mtt));
+  const std::vector<double> expected{1e-30, 1e-30, 1e-31, 1e-31, 1e-32, 1e-32};
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(result.epochs[i].learning_rate / expected[i], 1.0, 1e-9) << "epoch " << i + 1;
+}
+
+TEST(Training, ReportsEachEpochAndStopsWhenAsked) {
+  const auto set = synthetic_set(150, 1, "stop");
+  int epochs = 0;
+  int asked = 0;
+  const auto result = train(
+      short_recipe(Parameter::cbf, 5), set.view(Parameter::cbf), PatchSet{},
+      [&](const EpochRecord& e) { EXPECT_EQ(e.epoch, ++epochs); },
+      [&] { return ++asked == 8; });  // 3 mini-batches an epoch: during the third
+  EXPECT_TRUE(result.stopped);
+  EXPECT_EQ(epochs, 2);
+  EXPECT_EQ(result.epochs.size(), 2u);
+}
+
+TEST(Training, ThatDivergesEndsWithTheStepAndTheRemedy) {
+  const auto set = synthetic_set(400, 2, "diverge");
+  auto recipe = short_recipe(Parameter::cbf, 2);
+  recipe.learning_rate = 10.0;
+  try {
+    train(recipe, set.view(Parameter::cbf), PatchSet{});
+    FAIL() << "did not diverge";
+  } catch (const TaskFailure& e) {
+    const std::string text = e.what();
+    for (const char* part :
+         {"CBF", "test", "mini-batch", "of 8 of epoch 1", "learning rate 10", "training.input_scale"})
+      EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+}
+
+TEST(Training, RefusesSetsThatDoNotFit) {
+  const Parameter p = Parameter::mtt;
+  const auto good = synthetic_set(20, 2, "checks");
+  const auto refuses = [&](const SyntheticSet& bad) {
+    EXPECT_THROW(train(short_recipe(p, 1), bad.view(p), PatchSet{}), std::invalid_argument);
+    EXPECT_THROW(train(short_recipe(p, 1), good.view(p), bad.view(p)), std::invalid_argument);
+  };
+  auto bad = good;
+  bad.neighbours[5] = -1;
+  refuses(bad);
+  bad = good;
+  bad.neighbours[5] = static_cast<std::int32_t>(bad.curves.size() / 70);
+  refuses(bad);
+  bad = good;
+  bad.patient[0] = 2;
+  refuses(bad);
+  bad = good;
+  bad.curves.pop_back();
+  refuses(bad);
+  bad = good;
+  bad.patient.pop_back();
+  refuses(bad);
+  EXPECT_THROW(train(short_recipe(p, 1), PatchSet{}, PatchSet{}), std::invalid_argument);
+}
+
+TEST(Training, RefusesValuesThatCannotBeLearned) {
+  const Parameter p = Parameter::mtt;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  auto bad = synthetic_set(20, 2, "checks");
+  bad.curves[100] = nan;
+  EXPECT_THROW(train(short_recipe(p, 1), bad.view(p), PatchSet{}), InputError);
+  bad = synthetic_set(20, 2, "checks");
+  bad.targets[index(p)][3] = nan;
+  EXPECT_THROW(train(short_recipe(p, 1), bad.view(p), PatchSet{}), InputError);
+  bad = synthetic_set(20, 2, "checks");
+  std::fill(bad.aifs.begin(), bad.aifs.end(), 0.0f);
+  EXPECT_THROW(train(short_recipe(p, 1), bad.view(p), PatchSet{}), InputError);
+}
+
+TEST(Training, RefusesRecipesOutOfRange) {
+  const auto set = synthetic_set(20, 1, "checks");
+  for (const auto& spoil : std::vector<void (*)(Recipe&)>{
+           [](Recipe& r) { r.batch = 0; }, [](Recipe& r) { r.epochs = 0; }, [](Recipe& r) { r.input_scale = 0.0; },
+           [](Recipe& r) { r.learning_rate = -1.0; }, [](Recipe& r) { r.plateau_patience = 0; }}) {
+    auto recipe = short_recipe(Parameter::mtt, 1);
+    spoil(recipe);
+    EXPECT_THROW(train(recipe, set.view(Parameter::mtt), PatchSet{}), std::invalid_argument);
+  }
+}
+
+}  // namespace
+}  // namespace perfpipe
