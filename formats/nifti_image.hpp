@@ -3,6 +3,7 @@
 
 #include "formats/nifti_file.hpp"
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -13,8 +14,8 @@
 namespace perfpipe {
 
 /// Reads slabs of slices of a volume, a series (X,Y,Z,T) or a series (X,Y,Z,1,T): any accepted type, either byte order,
-/// NIfTI-1 and -2, plain or gzip. Memory: the slab asked for and a small buffer. A gzip'd series is inflated from its
-/// start for every slab, so ask for few and thick ones (see `slices_within`).
+/// NIfTI-1 and -2, plain or gzip. Memory: the slab asked for, and at most 16 frames of it as stored. A gzip'd series is
+/// inflated from its start for every slab, so ask for few and thick ones (see `slices_within`).
 class NiftiReader {
  public:
   /// Checks the header (not a gzip stream's CRC: `check_nifti_file` does). Throws InputError naming the file.

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cmath>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace perfpipe {
@@ -15,7 +14,11 @@ namespace {
 
 constexpr std::string_view input_scaling = "aif_peak";
 
-std::string shown(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shown(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
 
 std::int64_t elements(const std::vector<std::int64_t>& shape) {
   std::int64_t count = 1;
@@ -93,6 +96,12 @@ void check_tensors(const WeightFile& file, Parameter parameter, const std::strin
 
 }  // namespace
 
+std::string number_text(double x) {
+  // Not fmt: the torch wheel ships an fmt of its own, whose headers hide the system's in this folder.
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+}
+
 std::vector<LayerTensor> layer_table(Architecture architecture) {
   std::vector<LayerTensor> table;
   const auto add = [&](const std::string& layer, std::vector<std::int64_t> shape) {
@@ -154,7 +163,7 @@ WeightFile make_weight_file(const WeightFacts& weight_facts, std::vector<NamedTe
                    {"architecture", std::string(name(architecture_of(parameter)))},
                    {"units", std::string(facts(parameter).units)},
                    {"input_scaling", std::string(input_scaling)},
-                   {"input_scale", fmt::format("{}", weight_facts.input_scale)},
+                   {"input_scale", number_text(weight_facts.input_scale)},
                    {"recipe", weight_facts.recipe},
                    {"training_cohort", nlohmann::json(weight_facts.training_cohort).dump()},
                    {"version", weight_facts.version}};

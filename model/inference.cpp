@@ -49,7 +49,6 @@ std::vector<float> ReferenceEngine::estimate(std::span<const float> curves, std:
                    [&](std::int32_t row) { return row >= 0 && static_cast<std::size_t>(row) < rows; }))
     throw std::invalid_argument("ReferenceEngine::estimate: a neighbour is not a row of the curves");
   use_one_thread();
-  const at::NoGradGuard no_autograd;
   const float factor = input_factor(aif, state_->facts.input_scale);
 
   constexpr auto count = static_cast<std::int64_t>(inference_block);

@@ -14,8 +14,6 @@
 #include <optional>
 #include <stdexcept>
 
-#include <fmt/format.h>
-
 namespace perfpipe {
 namespace {
 
@@ -164,7 +162,8 @@ class Trainer {
       if (stop && stop()) return std::nullopt;
       const std::span<const std::size_t> samples(order.data() + start, std::min(batch, order.size() - start));
       const std::size_t all_steps = (order.size() + batch - 1) / batch;
-      const auto where = fmt::format("mini-batch {} of {} of epoch {}", steps + 1, all_steps, number);
+      const auto where = "mini-batch " + std::to_string(steps + 1) + " of " + std::to_string(all_steps) + " of epoch " +
+                         std::to_string(number);
       record.training_loss += step(samples, where, record);
     }
     record.training_loss /= static_cast<double>(order.size());
@@ -183,11 +182,10 @@ class Trainer {
 
  private:
   [[noreturn]] void diverged(const std::string& what, const std::string& where) const {
-    throw TaskFailure(fmt::format(
-        "training of {} ({}): {} at {}, learning rate {:g}, input scale {:g}: lower training.learning_rate or "
-        "training.input_scale",
-        facts(recipe_.parameter).label, recipe_.stream, what, where,
-        optimiser_.rate(recipe_.learning_rate * plateau_.multiplier()), recipe_.input_scale));
+    const double rate = optimiser_.rate(recipe_.learning_rate * plateau_.multiplier());
+    throw TaskFailure("training of " + std::string(facts(recipe_.parameter).label) + " (" + recipe_.stream +
+                      "): " + what + " at " + where + ", learning rate " + number_text(rate) + ", input scale " +
+                      number_text(recipe_.input_scale) + ": lower training.learning_rate or training.input_scale");
   }
 
   /// One mini-batch: returns its summed squared error before the step, and adds to the epoch's record.
@@ -263,7 +261,6 @@ TrainingResult train(const Recipe& recipe, const PatchSet& training, const Patch
   if (training.samples() == 0) throw std::invalid_argument("training set: has no samples");
   use_one_thread();
   const DenormalsAsZero denormals;
-  const at::NoGradGuard no_autograd;
 
   Trainer trainer(recipe, training, validation);
   TrainingResult result;

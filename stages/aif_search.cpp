@@ -1,6 +1,7 @@
 #include "stages/aif_search.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -20,7 +21,9 @@ double first_moment(std::span<const double> curve) {
 }
 
 /// Clusters the rows and returns those of the cluster with the lowest first moment of its mean curve.
-std::vector<std::int64_t> earliest_cluster(const std::vector<std::vector<double>>& windows, const std::vector<std::int64_t>& rows) {
+/// `areas` turn the unit-area windows back into concentrations.
+std::vector<std::int64_t> earliest_cluster(const std::vector<std::vector<double>>& windows, const std::vector<double>& areas,
+                                           const std::vector<std::int64_t>& rows) {
   const auto n = static_cast<std::int64_t>(rows.size());
   if (n < aif_clusters) return rows;
   std::vector<std::int64_t> order(rows.size());
@@ -34,22 +37,26 @@ std::vector<std::int64_t> earliest_cluster(const std::vector<std::vector<double>
   std::vector<double> points;
   for (auto row : rows) points.insert(points.end(), windows[static_cast<std::size_t>(row)].begin(), windows[static_cast<std::size_t>(row)].end());
   const auto cluster = k_means(points, static_cast<std::int64_t>(dims), aif_clusters, start);
-  int best = -1;
-  double best_moment = 0.0;
+  std::array<double, aif_clusters> moment{}, peak{};
   for (int c = 0; c < aif_clusters; ++c) {
-    std::vector<double> mean(dims, 0.0);
+    std::vector<double> shape(dims, 0.0), curve(dims, 0.0);
     std::int64_t members = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (cluster[i] != c) continue;
       ++members;
-      for (std::size_t t = 0; t < dims; ++t) mean[t] += points[i * dims + t];
+      for (std::size_t t = 0; t < dims; ++t) {
+        shape[t] += points[i * dims + t];
+        curve[t] += points[i * dims + t] * areas[static_cast<std::size_t>(rows[i])];
+      }
     }
-    if (members == 0) continue;
-    const double moment = first_moment(mean);
-    if (best < 0 || moment < best_moment) {
-      best = c;
-      best_moment = moment;
-    }
+    moment[static_cast<std::size_t>(c)] = first_moment(shape);
+    peak[static_cast<std::size_t>(c)] = members > 0 ? *std::max_element(curve.begin(), curve.end()) / static_cast<double>(members) : 0.0;
+  }
+  const double highest = *std::max_element(peak.begin(), peak.end());
+  int best = -1;
+  for (int c = 0; c < aif_clusters; ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    if (peak[i] > 0.0 && peak[i] >= aif_peak_share * highest && (best < 0 || moment[i] < moment[static_cast<std::size_t>(best)])) best = c;
   }
   std::vector<std::int64_t> kept;
   for (std::size_t i = 0; i < rows.size(); ++i)
@@ -121,14 +128,15 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
 
   const std::int64_t arrival = bolus_arrival(mean);
   const std::int64_t first = std::max<std::int64_t>(0, arrival - 1), last = std::min(samples, arrival + 12);
+  std::vector<double> areas(static_cast<std::size_t>(n), 0.0);
   std::vector<std::vector<double>> windows(static_cast<std::size_t>(n));
   for (auto row : rows) {
     auto& window = windows[static_cast<std::size_t>(row)];
-    double area = 0.0;
+    double& area = areas[static_cast<std::size_t>(row)];
     for (std::int64_t t = first; t < last; ++t) area += at(row, t);
     for (std::int64_t t = first; t < last; ++t) window.push_back(area > 0.0 ? at(row, t) / area : 0.0);
   }
-  return earliest_cluster(windows, earliest_cluster(windows, rows));
+  return earliest_cluster(windows, areas, earliest_cluster(windows, areas, rows));
 }
 
 }  // namespace perfpipe

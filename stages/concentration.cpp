@@ -29,12 +29,12 @@ std::int64_t baseline_frames(std::span<const double> mean_signal) {
     sum += next;
     ++frames;
   }
-  // The mean over the brain falls by some 10 % only: frames of early arrival pass the 5 % rule.
+  // The mean over the brain falls by some 5 to 10 % only: frames of early arrival pass the 5 % rule.
   const double base = (mean_signal[0] + mean_signal[1 % mean_signal.size()] + mean_signal[2 % mean_signal.size()]) / 3.0;
   double largest = 0.0;
   for (double s : mean_signal) largest = std::max(largest, std::abs(s - base));
   for (std::int64_t i = 3; i < frames; ++i)
-    if (std::abs(mean_signal[static_cast<std::size_t>(i)] - base) > 0.1 * largest) return i;
+    if (std::abs(mean_signal[static_cast<std::size_t>(i)] - base) > 0.03 * largest) return std::max<std::int64_t>(3, i - 1);
   return frames;
 }
 

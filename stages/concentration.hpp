@@ -11,8 +11,9 @@ namespace perfpipe {
 std::int64_t unsteady_frames(std::span<const double> mean_signal);
 
 /// Number of baseline frames of a mean signal curve that starts in steady state. At least 3, extended while the next
-/// frame is within 5 % of the running mean, at most 12; then cut back before the bolus: no frame may have left the
-/// baseline by more than 10 % of the curve's largest change. (The rule of METHODS section 1, after dsc-mri-toolbox.)
+/// frame is within 5 % of the running mean, at most 12 (after dsc-mri-toolbox); then cut back to one frame before the mean
+/// has left the baseline by 3 % of its largest change: arteries fill while the mean over the brain still looks flat, and a
+/// single such frame lowered their S0 enough to shift the whole curve by 1.8 1/s.
 std::int64_t baseline_frames(std::span<const double> mean_signal);
 
 /// Index of the last sample before the bolus of a mean concentration curve: going back from its peak, the first one at

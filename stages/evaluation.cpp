@@ -135,14 +135,17 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     const double threshold = has_mask ? masks->metadata().at(p == Parameter::cbf ? "cbf_below" : "tmax_above").get<double>() : 0.0;
     const auto marked = [&](double value) { return p == Parameter::cbf ? value < threshold : value > threshold; };
     const double most = facts(p).paper_maximum;
+    const auto truth_flow = reference.artifact ? std::filesystem::path() : series.truth[index(Parameter::cbf)];
     const std::int64_t step = context.slab_slices(dims[1] * dims[2] * 9);
     for (std::int64_t z = 0; z < dims[0]; z += step) {
       const std::int64_t count = std::min(step, dims[0] - z);
       const auto inside = brain.read_slab<std::uint8_t>("brain_mask", z, count);
       const auto estimates = maker.read(p, z, count);
       const auto references = reference.read(p, z, count);
+      std::vector<float> true_flow;  // 0 where a phantom has no capillary bed and so no truth: CSF, large vessels
+      if (!truth_flow.empty()) NiftiReader(truth_flow).read_slab(z, count, true_flow);
       for (std::size_t v = 0; v < inside.size(); ++v) {
-        if (inside[v] == 0) continue;
+        if (inside[v] == 0 || (!true_flow.empty() && true_flow[v] <= 0.0f)) continue;
         const double wanted = saturate ? std::clamp<double>(references[v], 0.0, most) : references[v];
         errors.agreement.add(estimates[v], wanted);
         histogram.add(wanted);

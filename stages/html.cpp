@@ -111,7 +111,7 @@ void HtmlPage::table(const HtmlTable& table) {
 
 void HtmlPage::figure(const std::vector<Panel>& panels, const std::vector<ColourLegend>& legends,
                       const std::string& caption) {
-  body_ += fmt::format("<figure>\n<div class=\"panels\" style=\"grid-template-columns:repeat({},minmax(0,1fr))\">\n",
+  body_ += fmt::format("<figure>\n<div class=\"panels\" style=\"grid-template-columns:repeat({},minmax(0,17rem))\">\n",
                        panels.size());
   for (const auto& panel : panels)
     body_ += fmt::format("<div><h4>{}</h4>{}</div>\n", html_escape(panel.title), image_tag(panel.image, panel.title));

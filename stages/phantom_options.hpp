@@ -24,8 +24,8 @@ struct PhantomOptions {
   double snr_high = 150.0;                       ///<
   double arrival_low = 8.0;                      ///< s, bolus in the arteries
   double arrival_high = 14.0;                    ///< s
-  double aif_peak_low = 110.0;                   ///< 1/s, ΔR2* of arterial blood at the peak of the first passage
-  double aif_peak_high = 150.0;                  ///< 1/s
+  double aif_peak_low = 60.0;                    ///< 1/s, ΔR2* of arterial blood at the peak of the first passage
+  double aif_peak_high = 90.0;                   ///< 1/s
   double aif_scale_low = 1.2;                    ///< s, β of the gamma-variate: FWHM is about 4 β
   double aif_scale_high = 2.4;                   ///< s
   double delay_high = 12.0;                      ///< s, longest delay in a lesion (normal tissue: up to 2 s)

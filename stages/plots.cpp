@@ -101,8 +101,9 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
     if (line.x.size() != line.y.size())
       throw IoError(
           fmt::format("plot line \"{}\": {} x values and {} y values", line.name, line.x.size(), line.y.size()));
-  std::string svg = fmt::format("<svg class=\"plot\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width,
-                                height, html_escape(axes.y_title + " over " + axes.x_title));
+  std::string svg =
+      fmt::format("<svg class=\"plot\" font-size=\"12\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width,
+                  height, html_escape(axes.y_title + " over " + axes.x_title));
   Scale sx{0.0, 1.0, left, width - right, false};
   Scale sy{0.0, 1.0, height - bottom, top, axes.log_y};
   std::vector<double> x_ticks;
@@ -138,7 +139,7 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
     svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"M{:.1f} 12h18\"/>\n", which,
                        legend);
     svg += text(legend + 24, 16, "start", line.name);
-    legend += 40.0 + 6.6 * static_cast<double>(line.name.size());
+    legend += 42.0 + 7.0 * static_cast<double>(line.name.size());
   }
   return svg + "</svg>\n";
 }

@@ -107,7 +107,8 @@ class PatientPictures {
     for (auto z : shown_)
       images.push_back(
           map_image({nx_, ny_, slice(map, z), slice(view_.brain_mask, z)}, palette, range, 1, view_.flips));
-    return montage(images, 3, 1);
+    // Slices below each other, makers beside each other: the same slice stands in one row.
+    return montage(images, (static_cast<std::int64_t>(images.size()) + 2) / 3, 1);
   }
   Image8 grey(const std::vector<float>& map, std::int64_t z, const DisplayRange& range) const {
     return map_image({nx_, ny_, slice(map, z), slice(view_.brain_mask, z)}, Palette::grey, range, outline_scale,

@@ -52,6 +52,21 @@ std::string against(const std::pair<std::string, std::string>& pair) {
          (pair.second == "truth" ? "the simulated truth" : maker_title(pair.second));
 }
 
+/// One row for each parameter of a pair of maker and reference; `columns` are titles and fields of the results.
+HtmlTable parameter_table(const std::string& caption, const Json& results,
+                          const std::pair<std::string, std::string>& pair,
+                          const std::vector<std::pair<const char*, const char*>>& columns) {
+  HtmlTable table{caption, {{"Parameter", false}, {"Unit", false}}, {}};
+  for (const auto& [title, field] : columns) table.columns.push_back({title});
+  for (const auto& row : results.at("errors")) {
+    if (!of_pair(row, pair)) continue;
+    std::vector<std::string> cells{label_of(text(row, "parameter")), text(row, "units")};
+    for (const auto& [title, field] : columns) cells.push_back(shown(row, field));
+    table.rows.push_back(std::move(cells));
+  }
+  return table;
+}
+
 }  // namespace
 
 std::string maker_title(const std::string& label) {
@@ -92,36 +107,32 @@ void add_overview(HtmlPage& page, const Json& results) {
 void add_error_tables(HtmlPage& page, const Json& results) {
   page.paragraph(
       "ARMSE is the mean over patients of each one's root-mean-square error over all voxels of its mask. Errors "
-      "against a "
-      "deconvolution say how well a network imitates it; errors against the simulated truth say how well either finds "
-      "what "
-      "was there. The two must not be mixed. The constant predictor gives every voxel the mean of the other patients.");
+      "against "
+      "a deconvolution say how well a network imitates it; errors against the simulated truth say how well either "
+      "finds "
+      "what was there. The two must not be mixed. The constant predictor gives every voxel the mean of the other "
+      "patients.");
   for (const auto& pair : pairs_of(results)) {
-    const bool as_paper = pair.second != "truth";
-    HtmlTable table{"ARMSE: " + against(pair),
-                    {{"Parameter", false}, {"Unit", false}, {"ARMSE"}, {"SD over patients"}, {"Constant predictor"}},
-                    {}};
-    if (as_paper) table.columns.insert(table.columns.begin() + 4, {"Paper"});
-    for (const char* title : {"% of the maximum", "% of the paper's denominator", "% of the 99th percentile",
-                              "% of the SD", "Bias", "Concordance", "Correlation"})
-      table.columns.push_back({title});
-    for (const auto& row : results.at("errors")) {
-      if (!of_pair(row, pair)) continue;
-      std::vector<std::string> cells{label_of(text(row, "parameter")), text(row, "units"), shown(row, "armse"),
-                                     shown(row, "armse_sd"), shown(row, "constant_armse")};
-      if (as_paper) cells.insert(cells.begin() + 4, shown(row, "paper_armse"));
-      for (const char* field : {"percent_of_maximum", "percent_of_reported_maximum", "percent_of_percentile99",
-                                "percent_of_sd", "bias", "concordance", "correlation"})
-        cells.push_back(shown(row, field));
-      table.rows.push_back(std::move(cells));
-    }
-    page.table(table);
+    std::vector<std::pair<const char*, const char*>> columns{
+        {"ARMSE", "armse"},
+        {"SD over patients", "armse_sd"},
+        {"Paper", "paper_armse"},
+        {"Constant predictor", "constant_armse"},
+        {"% of the maximum", "percent_of_maximum"},
+        {"% of the paper's denominator", "percent_of_reported_maximum"},
+        {"% of the 99th percentile", "percent_of_percentile99"},
+        {"% of the SD", "percent_of_sd"}};
+    if (pair.second == "truth") columns.erase(columns.begin() + 2);  // the paper has no truth
+    page.table(parameter_table("ARMSE: " + against(pair), results, pair, columns));
   }
   page.paragraph(
       "The maxima are 1600 ml/100g/min, 201 ml/100g, 25 s and 11 s; the paper's denominator differs for Tmax, 69 s. "
       "Percentages of such maxima say little, as a constant reaches 1 %; those of the 99th percentile and of the SD of "
-      "the "
-      "reference say more.");
+      "the reference say more.");
+  for (const auto& pair : pairs_of(results))
+    page.table(
+        parameter_table("Agreement: " + against(pair) + ", means over patients", results, pair,
+                        {{"Bias", "bias"}, {"Lin's concordance", "concordance"}, {"Correlation", "correlation"}}));
   if (results.at("dice").empty()) return;
   HtmlTable table{"Dice coefficients of the tissue masks",
                   {{"Mask", false}, {"Maps", false}, {"Dice"}, {"SD over patients"}, {"Paper"}},
