@@ -143,6 +143,8 @@ ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::o
   const fs::path& temporary = impl_->pending.temporary();
   Hdf5Properties create(hdf5_check(H5Pcreate(H5P_FILE_CREATE), temporary, "file properties"));
   hdf5_check(H5Pset_userblock(create.get(), head_bytes), temporary, "file head");
+  // No time stamp on the root group either: the same content must give the same bytes.
+  hdf5_check(H5Pset_obj_track_times(create.get(), false), temporary, "file properties");
   Hdf5Properties access(hdf5_check(H5Pcreate(H5P_FILE_ACCESS), temporary, "file access"));
   hdf5_check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST), temporary, "file version");
   impl_->file = Hdf5File(hdf5_check(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, create.get(), access.get()), temporary,

@@ -26,6 +26,13 @@ std::int64_t elements(const std::vector<std::int64_t>& shape) {
   return count;
 }
 
+/// The shortest text that reads back as the same number.
+std::string number_text(double x) {
+  // Not fmt: the torch wheel ships an fmt of its own, whose headers hide the system's in this folder.
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+}
+
 /// The metadata of a weight file, with a finding for each entry that is not as it must be.
 class MetadataReader {
  public:
@@ -95,12 +102,6 @@ void check_tensors(const WeightFile& file, Parameter parameter, const std::strin
 }
 
 }  // namespace
-
-std::string number_text(double x) {
-  // Not fmt: the torch wheel ships an fmt of its own, whose headers hide the system's in this folder.
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
-}
 
 std::vector<LayerTensor> layer_table(Architecture architecture) {
   std::vector<LayerTensor> table;

@@ -61,9 +61,6 @@ std::vector<float> flatten(const std::vector<NamedTensor>& tensors);
 /// The tensors of an architecture from `flat` [weight_count], in the table's order.
 std::vector<NamedTensor> unflatten(Architecture architecture, std::span<const float> flat);
 
-/// The shortest text that reads back as the same number: for metadata and messages.
-std::string number_text(double x);
-
 /// What a weight file says about itself besides its weights.
 struct WeightFacts {
   Parameter parameter = Parameter::cbf;

@@ -12,6 +12,7 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 namespace perfpipe {
@@ -182,10 +183,11 @@ class Trainer {
 
  private:
   [[noreturn]] void diverged(const std::string& what, const std::string& where) const {
-    const double rate = optimiser_.rate(recipe_.learning_rate * plateau_.multiplier());
-    throw TaskFailure("training of " + std::string(facts(recipe_.parameter).label) + " (" + recipe_.stream +
-                      "): " + what + " at " + where + ", learning rate " + number_text(rate) + ", input scale " +
-                      number_text(recipe_.input_scale) + ": lower training.learning_rate or training.input_scale");
+    std::ostringstream text;
+    text << "training of " << facts(recipe_.parameter).label << " (" << recipe_.stream << "): " << what << " at "
+         << where << ", learning rate " << optimiser_.rate(recipe_.learning_rate * plateau_.multiplier())
+         << ", input scale " << recipe_.input_scale << ": lower training.learning_rate or training.input_scale";
+    throw TaskFailure(text.str());
   }
 
   /// One mini-batch: returns its summed squared error before the step, and adds to the epoch's record.

@@ -187,6 +187,8 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
   } else {
     job.cohort = read_cohort_options(cohort, findings);
   }
+  for (const auto& instance : job.stages)
+    if (instance.type.name == "import") job.cohort.mask_mode = instance.stage->parameters().at("mask");
   if (findings.empty()) check_ports(job.stages, findings);
   findings.throw_if_any(ExitCode::config);
 

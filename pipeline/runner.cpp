@@ -66,7 +66,7 @@ void remove_leftovers(const fs::path& output) {
   std::error_code error;
   std::vector<fs::path> leftovers;
   for (fs::recursive_directory_iterator it(output, error), end; !error && it != end; it.increment(error))
-    if (it->is_regular_file(error) && it->path().filename().string().find(".tmp") != std::string::npos) leftovers.push_back(it->path());
+    if (const auto name = it->path().filename().string(); name.starts_with('.') && name.find(".tmp-") != std::string::npos) leftovers.push_back(it->path());
   for (const auto& file : leftovers) fs::remove(file, error);
 }
 

@@ -85,7 +85,8 @@ Colour palette_colour(Palette palette, double u) {
 DisplayRange display_range(Parameter parameter, double typical_high) {
   static constexpr PerParameter usual{100.0, 8.0, 16.0, 12.0};
   const double high = usual[index(parameter)];
-  if (!(typical_high > high)) return {0.0, high};
+  const bool seconds = parameter == Parameter::mtt || parameter == Parameter::tmax;  // noise alone goes beyond
+  if (seconds || !(typical_high > high)) return {0.0, high};
   const double decade = std::pow(10.0, std::floor(std::log10(typical_high)));
   for (double step : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0})
     if (step * decade >= typical_high) return {0.0, step * decade};

@@ -39,8 +39,8 @@ struct DisplayRange {
 };
 
 /// Usual windows (CBF 0-100 ml/100g/min, CBV 0-8 ml/100g, MTT 0-16 s, Tmax 0-12 s), the same for every patient of a
-/// report. If `typical_high` (say the cohort's 98th percentile) is beyond, the next of 1, 1.5, 2, 3, 5, 7 times a power
-/// of ten.
+/// report. CBF and CBV, whose scale may be arbitrary, widen if `typical_high` (say a median of 95th percentiles) is
+/// beyond: to the next of 1, 1.5, 2, 3, 5, 7 times a power of ten.
 DisplayRange display_range(Parameter parameter, double typical_high);
 /// Symmetric window for differences: 40 % of the map's.
 DisplayRange difference_range(const DisplayRange& map);

@@ -106,12 +106,12 @@ void add_overview(HtmlPage& page, const Json& results) {
 
 void add_error_tables(HtmlPage& page, const Json& results) {
   page.paragraph(
-      "ARMSE is the mean over patients of each one's root-mean-square error over all voxels of its mask. Errors "
-      "against "
-      "a deconvolution say how well a network imitates it; errors against the simulated truth say how well either "
-      "finds "
-      "what was there. The two must not be mixed. The constant predictor gives every voxel the mean of the other "
-      "patients.");
+      "ARMSE is the mean over patients of each one's root-mean-square error over all voxels of its mask; against the "
+      "simulated truth, over those that have one (CSF and large vessels have none). Errors against a deconvolution say "
+      "how "
+      "well a network imitates it; errors against the truth say how well either finds what was there. The two must not "
+      "be "
+      "mixed. The constant predictor gives every voxel the mean of the other patients.");
   for (const auto& pair : pairs_of(results)) {
     std::vector<std::pair<const char*, const char*>> columns{
         {"ARMSE", "armse"},

@@ -45,7 +45,8 @@ TEST(DisplayRange, IsTheUsualWindowUnlessTheCohortGoesBeyond) {
   EXPECT_EQ(display_range(Parameter::cbf, 101.0).high, 150.0);
   EXPECT_EQ(display_range(Parameter::cbf, 1600.0).high, 2000.0);
   EXPECT_EQ(display_range(Parameter::cbf, 600.0).high, 700.0);
-  EXPECT_EQ(display_range(Parameter::tmax, std::nan("")).high, 12.0);
+  EXPECT_EQ(display_range(Parameter::cbv, std::nan("")).high, 8.0);
+  EXPECT_EQ(display_range(Parameter::tmax, 30.0).high, 12.0);
   EXPECT_EQ(difference_range({0.0, 100.0}).low, -40.0);
   EXPECT_EQ(difference_range({0.0, 100.0}).high, 40.0);
 }
