@@ -27,7 +27,11 @@ struct Lines {
 class Scheduler {
  public:
   explicit Scheduler(const std::vector<GraphTask>& graph)
-      : graph_(graph), priority_(chain_costs(graph)), outcomes_(graph.size()), open_inputs_(graph.size(), 0), dependents_(graph.size()) {
+      : graph_(graph),
+        priority_(chain_costs(graph)),
+        outcomes_(graph.size()),
+        open_inputs_(graph.size(), 0),
+        dependents_(graph.size()) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
       if (graph[i].done) {
         outcomes_[i].status = TaskStatus::done;
@@ -95,7 +99,8 @@ class Scheduler {
 };
 
 /// Rank 0's side: answers every rank (its own included) until all have been told that there is nothing more.
-std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks, const std::atomic<bool>& give_up) {
+std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks,
+                               const std::atomic<bool>& give_up) {
   Scheduler scheduler(graph);
   std::vector<int> waiting;
   bool stopping = false;
@@ -106,7 +111,8 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       const json request = json::parse(message->bytes);
       stopping = stopping || request.at("stop").get<bool>();
       if (const int task = request.at("task"); task != no_task) {
-        TaskOutcome outcome{static_cast<TaskStatus>(request.at("status").get<int>()), request.at("message"), request.at("seconds"), message->from};
+        TaskOutcome outcome{static_cast<TaskStatus>(request.at("status").get<int>()), request.at("message"),
+                            request.at("seconds"), message->from};
         if (hooks.finished) hooks.finished(task, outcome);
         for (int skipped : scheduler.end(task, std::move(outcome)))
           if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
@@ -119,7 +125,8 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       const int task = stopping ? no_task : scheduler.take();
       if (task != no_task) {
         if (hooks.started) hooks.started(task, rank);
-        lines.answers->send(rank, json{{"task", task}, {"without", scheduler.failed_inputs(task)}}.dump(), "dispatcher");
+        lines.answers->send(rank, json{{"task", task}, {"without", scheduler.failed_inputs(task)}}.dump(),
+                            "dispatcher");
       } else if (stopping || scheduler.all_ended()) {
         lines.answers->send(rank, json{{"task", no_task}}.dump(), "dispatcher");
         ++sent_home;
@@ -140,13 +147,18 @@ void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& giv
   while (!give_up) {
     lines.requests->send(0, request.dump(), "asking for a task");
     std::optional<Message> answer;
-    while (!(answer = lines.answers->try_receive(0, "waiting for a task")) && !give_up) std::this_thread::sleep_for(poll_interval);
+    while (!(answer = lines.answers->try_receive(0, "waiting for a task")) && !give_up)
+      std::this_thread::sleep_for(poll_interval);
     if (give_up) return;
     const json order = json::parse(answer->bytes);
     const int task = order.at("task");
     if (task == no_task) return;
     const TaskOutcome outcome = hooks.execute(task, order.at("without").get<std::vector<int>>());
-    request = {{"task", task}, {"status", static_cast<int>(outcome.status)}, {"message", outcome.message}, {"seconds", outcome.seconds}, {"stop", stop()}};
+    request = {{"task", task},
+               {"status", static_cast<int>(outcome.status)},
+               {"message", outcome.message},
+               {"seconds", outcome.seconds},
+               {"stop", stop()}};
   }
 }
 
@@ -156,12 +168,14 @@ std::vector<double> chain_costs(const std::vector<GraphTask>& graph) {
   std::vector<double> chain(graph.size(), 0.0);
   for (std::size_t i = graph.size(); i-- > 0;) {
     chain[i] += graph[i].done ? 0.0 : graph[i].cost;
-    for (int input : graph[i].inputs) chain[static_cast<std::size_t>(input)] = std::max(chain[static_cast<std::size_t>(input)], chain[i]);
+    for (int input : graph[i].inputs)
+      chain[static_cast<std::size_t>(input)] = std::max(chain[static_cast<std::size_t>(input)], chain[i]);
   }
   return chain;
 }
 
-std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph, const DispatchHooks& hooks) {
+std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph,
+                                   const DispatchHooks& hooks) {
   Lines lines(communicator);
   std::atomic<bool> give_up{false};
   if (communicator.rank() != 0) {

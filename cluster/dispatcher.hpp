@@ -1,11 +1,11 @@
 // Hands out the tasks of a graph to ranks: what is ready, longest chain first, no barrier between stages.
 #pragma once
 
+#include "core/communicator.hpp"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "core/communicator.hpp"
 
 namespace perfpipe {
 
@@ -38,9 +38,10 @@ struct DispatchHooks {
   std::function<bool()> stop_requested;
 };
 
-/// Runs the graph on all ranks of `communicator` (collective). Rank 0 answers requests in a thread of its own beside its own
-/// work. Returns on rank 0 the outcome of every task (`not_run` after a stop), elsewhere nothing.
-std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph, const DispatchHooks& hooks);
+/// Runs the graph on all ranks of `communicator` (collective). Rank 0 answers requests in a thread of its own beside
+/// its own work. Returns on rank 0 the outcome of every task (`not_run` after a stop), elsewhere nothing.
+std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph,
+                                   const DispatchHooks& hooks);
 
 /// For each task its cost plus that of the costliest chain behind it.
 std::vector<double> chain_costs(const std::vector<GraphTask>& graph);

@@ -1,10 +1,10 @@
 #include "cluster/mpi_communicator.hpp"
 
-#include <climits>
 #include <cstdlib>
 #include <exception>
 #include <numeric>
 
+#include <climits>
 #include <fmt/format.h>
 #include <mpi.h>
 
@@ -20,7 +20,8 @@ void mpi_check(int status, const std::string& what) {
 }
 
 int count_of(std::size_t n, const std::string& what) {
-  if (n > static_cast<std::size_t>(INT_MAX)) throw DeviceError(fmt::format("{}: {} elements are more than one MPI message holds", what, n));
+  if (n > static_cast<std::size_t>(INT_MAX))
+    throw DeviceError(fmt::format("{}: {} elements are more than one MPI message holds", what, n));
   return static_cast<int>(n);
 }
 
@@ -65,7 +66,9 @@ class MpiCommunicator final : public Communicator {
       total += static_cast<std::size_t>(lengths[i]);
     }
     std::string all(total, '\0');
-    mpi_check(MPI_Gatherv(bytes.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR, root, comm_), what);
+    mpi_check(
+        MPI_Gatherv(bytes.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR, root, comm_),
+        what);
     std::vector<std::string> parts;
     for (std::size_t i = 0; i < lengths.size(); ++i)
       parts.push_back(all.substr(static_cast<std::size_t>(offsets[i]), static_cast<std::size_t>(lengths[i])));
@@ -73,10 +76,12 @@ class MpiCommunicator final : public Communicator {
   }
 
   void allreduce_sum(std::span<std::int64_t> values, const std::string& what) override {
-    mpi_check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count_of(values.size(), what), MPI_INT64_T, MPI_SUM, comm_), what);
+    mpi_check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count_of(values.size(), what), MPI_INT64_T, MPI_SUM, comm_),
+              what);
   }
   void allreduce_max(std::span<double> values, const std::string& what) override {
-    mpi_check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count_of(values.size(), what), MPI_DOUBLE, MPI_MAX, comm_), what);
+    mpi_check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count_of(values.size(), what), MPI_DOUBLE, MPI_MAX, comm_),
+              what);
   }
 
   void send(int to, std::string bytes, const std::string& what) override {
@@ -111,7 +116,8 @@ bool started_under_mpi() {
     if (std::getenv(variable) != nullptr) return true;
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (tasks != nullptr && std::getenv("SLURM_PROCID") != nullptr && std::string(tasks) != "1")
-    throw DeviceError("started by srun as one of " + std::string(tasks) + " tasks, but without MPI between them; use srun --mpi=pmix");
+    throw DeviceError("started by srun as one of " + std::string(tasks) +
+                      " tasks, but without MPI between them; use srun --mpi=pmix");
   return false;
 }
 
@@ -119,7 +125,8 @@ MpiRuntime::MpiRuntime(int& argc, char**& argv) : exceptions_at_start_(std::unca
   int provided = 0;
   mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "starting MPI");
   if (provided < MPI_THREAD_MULTIPLE)
-    throw DeviceError("this MPI library was built without MPI_THREAD_MULTIPLE, which the dispatcher needs; use Debian's Open MPI");
+    throw DeviceError(
+        "this MPI library was built without MPI_THREAD_MULTIPLE, which the dispatcher needs; use Debian's Open MPI");
 }
 
 MpiRuntime::~MpiRuntime() {

@@ -1,17 +1,17 @@
 // Ranks started by mpirun or srun, through MPI.
 #pragma once
 
-#include <memory>
-
 #include "core/communicator.hpp"
+
+#include <memory>
 
 namespace perfpipe {
 
 /// True if this process was started as one of several ranks (Open MPI's or Slurm's PMIx environment).
 bool started_under_mpi();
 
-/// Owns MPI_Init_thread(MPI_THREAD_MULTIPLE) and MPI_Finalize. Where an exception unwinds it, MPI is left open: a rank that
-/// finalizes while others still work would hang the job, so the error path ends in abort_all().
+/// Owns MPI_Init_thread(MPI_THREAD_MULTIPLE) and MPI_Finalize. Where an exception unwinds it, MPI is left open: a rank
+/// that finalizes while others still work would hang the job, so the error path ends in abort_all().
 class MpiRuntime {
  public:
   MpiRuntime(int& argc, char**& argv);

@@ -10,7 +10,9 @@ class SerialCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  std::unique_ptr<Communicator> split(int, const std::string&) override { return std::make_unique<SerialCommunicator>(); }
+  std::unique_ptr<Communicator> split(int, const std::string&) override {
+    return std::make_unique<SerialCommunicator>();
+  }
   void barrier(const std::string&) override {}
   std::string broadcast(std::string bytes, int root, const std::string& what) override {
     check(root, what);

@@ -1,9 +1,9 @@
 // One rank alone: every collective is the identity.
 #pragma once
 
-#include <memory>
-
 #include "core/communicator.hpp"
+
+#include <memory>
 
 namespace perfpipe {
 

@@ -1,13 +1,13 @@
 // What is known of a cohort once its files have been found and checked: plain data, the same on every rank.
 #pragma once
 
+#include "core/parameters.hpp"
+
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include "core/parameters.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 

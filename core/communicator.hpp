@@ -1,14 +1,14 @@
 // What stages and the dispatcher need of a group of ranks. Implementations: cluster/ (serial, MPI).
 #pragma once
 
+#include "core/error.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "core/error.hpp"
 
 namespace perfpipe {
 

@@ -23,10 +23,18 @@ const ConfigNode* ConfigNode::find(std::string_view key) const {
 std::string ConfigNode::shown() const {
   std::string value;
   switch (kind) {
-    case Kind::null: value = "(empty)"; break;
-    case Kind::scalar: value = quoted ? "\"" + text + "\"" : text; break;
-    case Kind::sequence: value = fmt::format("a list of {}", items.size()); break;
-    case Kind::map: value = fmt::format("a map of {} keys", entries.size()); break;
+    case Kind::null:
+      value = "(empty)";
+      break;
+    case Kind::scalar:
+      value = quoted ? "\"" + text + "\"" : text;
+      break;
+    case Kind::sequence:
+      value = fmt::format("a list of {}", items.size());
+      break;
+    case Kind::map:
+      value = fmt::format("a map of {} keys", entries.size());
+      break;
   }
   if (value.size() > 80) value = value.substr(0, 77) + "...";
   return path.empty() ? value : path + " = " + value;
@@ -34,8 +42,9 @@ std::string ConfigNode::shown() const {
 
 std::string Range::text() const {
   const auto number = [](double x) {
-    return std::abs(x) >= 9.2e18 ? std::string(x < 0 ? "-2^63" : "2^63-1")
-                                 : (x == std::floor(x) && std::abs(x) < 1e15 ? fmt::format("{:.0f}", x) : fmt::format("{}", x));
+    return std::abs(x) >= 9.2e18
+               ? std::string(x < 0 ? "-2^63" : "2^63-1")
+               : (x == std::floor(x) && std::abs(x) < 1e15 ? fmt::format("{:.0f}", x) : fmt::format("{}", x));
   };
   if (std::isinf(high)) return (low_open ? "above " : "at least ") + number(low);
   return (low_open ? "(" : "[") + number(low) + ", " + number(high) + (high_open ? ")" : "]");
@@ -72,9 +81,9 @@ void reject_unknown_keys(const ConfigNode& node, const std::vector<std::string>&
   for (const auto& [key, child] : node.entries) {
     if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
     const auto near = nearest(key, allowed);
-    findings.add(child.where, fmt::format("unknown key '{}'{}{}; allowed: {}", key,
-                                          node.path.empty() ? "" : " in " + node.path,
-                                          near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(allowed)));
+    findings.add(child.where,
+                 fmt::format("unknown key '{}'{}{}; allowed: {}", key, node.path.empty() ? "" : " in " + node.path,
+                             near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(allowed)));
   }
 }
 
@@ -85,7 +94,7 @@ std::optional<double> parse_number(const ConfigNode& node) {
   if (node.kind != ConfigNode::Kind::scalar || node.quoted || node.text.empty()) return std::nullopt;
   const char* begin = node.text.data();
   const char* const end = begin + node.text.size();
-  if (*begin == '+') ++begin;
+  if (*begin == '+' && begin + 1 != end && begin[1] != '-') ++begin;  // "+-5" is no number
   double value = 0.0;
   const auto [stopped, error] = std::from_chars(begin, end, value);
   if (error != std::errc() || stopped != end || !std::isfinite(value)) return std::nullopt;
@@ -129,8 +138,7 @@ std::optional<std::string> read_text(const ConfigNode& node, Findings& findings)
 
 std::optional<std::string> read_choice(const ConfigNode& node, const std::vector<std::string>& allowed,
                                        Findings& findings) {
-  if (node.kind == ConfigNode::Kind::scalar &&
-      std::find(allowed.begin(), allowed.end(), node.text) != allowed.end())
+  if (node.kind == ConfigNode::Kind::scalar && std::find(allowed.begin(), allowed.end(), node.text) != allowed.end())
     return node.text;
   const auto near = node.kind == ConfigNode::Kind::scalar ? nearest(node.text, allowed) : std::nullopt;
   findings.add(node.where, fmt::format("{}: expected one of: {}{}", node.shown(), join(allowed),
@@ -146,7 +154,8 @@ std::string read_config_text(const std::string& path) {
   if (!fs::is_regular_file(status)) throw ConfigError(path + ": the job file is not a regular file");
   const auto size = fs::file_size(path, error);
   if (!error && size > max_config_bytes)
-    throw ConfigError(fmt::format("{}: the job file has {} bytes; at most {} are allowed", path, size, max_config_bytes));
+    throw ConfigError(
+        fmt::format("{}: the job file has {} bytes; at most {} are allowed", path, size, max_config_bytes));
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file && size > 0) text << file.rdbuf();
@@ -161,7 +170,7 @@ void apply_override(ConfigNode& root, const std::string& assignment) {
     throw ConfigError(source + ": expected KEY=VALUE, for example aif.method=file");
   ConfigNode value = parse_config(assignment.substr(equals + 1), source);
   std::vector<std::string> parts;
-  std::istringstream keys(assignment.substr(0, equals));
+  std::istringstream keys(assignment.substr(0, equals) + '.');  // so that an empty last part shows, too
   for (std::string part; std::getline(keys, part, '.');) parts.push_back(part);
   if (std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p.empty(); }))
     throw ConfigError(source + ": the key has an empty part; expected for example aif.method=file");
@@ -209,8 +218,9 @@ void apply_override(ConfigNode& root, const std::string& assignment) {
     if (at == nullptr) {
       for (const auto& key : top) names.push_back(key);
       const auto near = nearest(parts[0], names);
-      throw ConfigError(fmt::format("{}: '{}' is neither a stage of this job nor a key of the job file{}; there are: {}", source,
-                                    parts[0], near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(names)));
+      throw ConfigError(
+          fmt::format("{}: '{}' is neither a stage of this job nor a key of the job file{}; there are: {}", source,
+                      parts[0], near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(names)));
     }
     next = 1;
   } else {

@@ -1,6 +1,8 @@
 // The job file as a tree that remembers where each value stands, so that every error names its line and column.
 #pragma once
 
+#include "core/error.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,16 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.hpp"
-
 namespace perfpipe {
 
-/// A value of the job file. Built from YAML events: duplicate keys, tags, merge keys, second documents, tabs and aliases
-/// that expand beyond the cap are errors (yaml-cpp alone accepts most of them silently).
+/// A value of the job file. Built from YAML events: duplicate keys, tags, merge keys, second documents, tabs and
+/// aliases that expand beyond the cap are errors (yaml-cpp alone accepts most of them silently).
 struct ConfigNode {
   enum class Kind { null, scalar, sequence, map };
   Kind kind = Kind::null;
-  std::string text;    ///< of a scalar
+  std::string text;     ///< of a scalar
   bool quoted = false;  ///< a quoted scalar is text, never a number
   std::vector<ConfigNode> items;
   std::vector<std::pair<std::string, ConfigNode>> entries;
@@ -58,7 +58,8 @@ std::optional<double> read_number(const ConfigNode& node, const Range& range, Fi
 std::optional<std::int64_t> read_integer(const ConfigNode& node, const Range& range, Findings& findings);
 std::optional<bool> read_flag(const ConfigNode& node, Findings& findings);
 std::optional<std::string> read_text(const ConfigNode& node, Findings& findings);
-std::optional<std::string> read_choice(const ConfigNode& node, const std::vector<std::string>& allowed, Findings& findings);
+std::optional<std::string> read_choice(const ConfigNode& node, const std::vector<std::string>& allowed,
+                                       Findings& findings);
 
 /// Adds a finding for every key of `node` that is not in `allowed`, with the nearest one and the whole set.
 void reject_unknown_keys(const ConfigNode& node, const std::vector<std::string>& allowed, Findings& findings);

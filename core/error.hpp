@@ -51,7 +51,8 @@ class TaskFailure : public std::runtime_error {
 /// Collects everything that is wrong, so that a user sees all findings at once and not the first alone.
 class Findings {
  public:
-  /// `where` is a file, `job.yaml:12:17` or a command-line option; `what` says field, value found, what is allowed, remedy.
+  /// `where` is a file, `job.yaml:12:17` or a command-line option; `what` says field, value found, what is allowed,
+  /// remedy.
   void add(const std::string& where, const std::string& what) { lines_.push_back(where + ": " + what); }
   void merge(const Findings& other) { lines_.insert(lines_.end(), other.lines_.begin(), other.lines_.end()); }
   bool empty() const { return lines_.empty(); }

@@ -1,16 +1,15 @@
 #include "core/hash.hpp"
 
 #define XXH_INLINE_ALL
-#include <fcntl.h>
-#include <unistd.h>
+#include "core/error.hpp"
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 #include <vector>
 
 #include <xxhash.h>
-
-#include "core/error.hpp"
 
 namespace perfpipe {
 namespace {

@@ -1,11 +1,11 @@
 // Owning HDF5 handles typed by their close function, and the library's error stack as text.
 #pragma once
 
+#include "core/error.hpp"
+
 #include <filesystem>
 #include <string>
 #include <utility>
-
-#include "core/error.hpp"
 
 #include <hdf5.h>
 

@@ -1,9 +1,10 @@
 #include "core/log.hpp"
 
-#include <unistd.h>
+#include "core/error.hpp"
 
 #include <chrono>
 #include <ctime>
+#include <unistd.h>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,8 +12,6 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include "core/error.hpp"
 
 namespace perfpipe {
 
@@ -27,7 +26,8 @@ struct Log::Impl {
   void write(nlohmann::json fields) {
     const auto now = std::chrono::system_clock::now();
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-    fields["time"] = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03d}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), millis);
+    fields["time"] =
+        fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03d}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), millis);
     fields["rank"] = rank;
     file->info(fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }

@@ -2,12 +2,12 @@
 // writes the resolved values into every output and into task keys, and prints `perfpipe stages`.
 #pragma once
 
+#include "core/config.hpp"
+#include "core/parameters.hpp"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "core/config.hpp"
-#include "core/parameters.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -27,20 +27,20 @@ struct OptionHelp {
 template <class T>
 class OptionTable {
  public:
-  OptionTable& number(std::string name, double T::* member, Range range, std::string unit, std::string meaning);
-  OptionTable& integer(std::string name, std::int64_t T::* member, Range range, std::string unit, std::string meaning);
-  OptionTable& flag(std::string name, bool T::* member, std::string meaning);
-  OptionTable& choice(std::string name, std::string T::* member, std::vector<std::string> allowed, std::string meaning);
+  OptionTable& number(std::string name, double T::*member, Range range, std::string unit, std::string meaning);
+  OptionTable& integer(std::string name, std::int64_t T::*member, Range range, std::string unit, std::string meaning);
+  OptionTable& flag(std::string name, bool T::*member, std::string meaning);
+  OptionTable& choice(std::string name, std::string T::*member, std::vector<std::string> allowed, std::string meaning);
   /// Any text (a path, a name).
-  OptionTable& text(std::string name, std::string T::* member, std::string meaning);
+  OptionTable& text(std::string name, std::string T::*member, std::string meaning);
   /// A list of distinct words out of `allowed`.
-  OptionTable& choices(std::string name, std::vector<std::string> T::* member, std::vector<std::string> allowed,
+  OptionTable& choices(std::string name, std::vector<std::string> T::*member, std::vector<std::string> allowed,
                        std::string meaning);
   /// Exactly `count` integers, e.g. a matrix size.
-  OptionTable& integers(std::string name, std::vector<std::int64_t> T::* member, std::size_t count, Range range,
+  OptionTable& integers(std::string name, std::vector<std::int64_t> T::*member, std::size_t count, Range range,
                         std::string unit, std::string meaning);
   /// One number for all parameters, or a map from parameter to number (those not named keep their default).
-  OptionTable& per_parameter(std::string name, PerParameter T::* member, Range range, std::string unit,
+  OptionTable& per_parameter(std::string name, PerParameter T::*member, Range range, std::string unit,
                              std::string meaning);
 
   /// Reads a map (or nothing: all defaults); every problem becomes a finding.

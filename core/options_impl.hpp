@@ -13,7 +13,7 @@ OptionTable<T>& OptionTable<T>::add(Entry entry) {
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::number(std::string name, double T::* member, Range range, std::string unit,
+OptionTable<T>& OptionTable<T>::number(std::string name, double T::*member, Range range, std::string unit,
                                        std::string meaning) {
   return add({{std::move(name), "number", range.text(), "", std::move(unit), std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
@@ -23,7 +23,7 @@ OptionTable<T>& OptionTable<T>::number(std::string name, double T::* member, Ran
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::integer(std::string name, std::int64_t T::* member, Range range, std::string unit,
+OptionTable<T>& OptionTable<T>::integer(std::string name, std::int64_t T::*member, Range range, std::string unit,
                                         std::string meaning) {
   return add({{std::move(name), "integer", range.text(), "", std::move(unit), std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
@@ -33,7 +33,7 @@ OptionTable<T>& OptionTable<T>::integer(std::string name, std::int64_t T::* memb
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::flag(std::string name, bool T::* member, std::string meaning) {
+OptionTable<T>& OptionTable<T>::flag(std::string name, bool T::*member, std::string meaning) {
   return add({{std::move(name), "true or false", "true, false", "", "", std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
                 if (auto x = read_flag(node, findings)) values.*member = *x;
@@ -42,7 +42,7 @@ OptionTable<T>& OptionTable<T>::flag(std::string name, bool T::* member, std::st
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::choice(std::string name, std::string T::* member, std::vector<std::string> allowed,
+OptionTable<T>& OptionTable<T>::choice(std::string name, std::string T::*member, std::vector<std::string> allowed,
                                        std::string meaning) {
   return add({{std::move(name), "one of", join(allowed), "", "", std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
@@ -52,7 +52,7 @@ OptionTable<T>& OptionTable<T>::choice(std::string name, std::string T::* member
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::text(std::string name, std::string T::* member, std::string meaning) {
+OptionTable<T>& OptionTable<T>::text(std::string name, std::string T::*member, std::string meaning) {
   return add({{std::move(name), "text", "", "", "", std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
                 if (auto x = read_text(node, findings)) values.*member = *x;
@@ -61,7 +61,7 @@ OptionTable<T>& OptionTable<T>::text(std::string name, std::string T::* member, 
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::choices(std::string name, std::vector<std::string> T::* member,
+OptionTable<T>& OptionTable<T>::choices(std::string name, std::vector<std::string> T::*member,
                                         std::vector<std::string> allowed, std::string meaning) {
   return add({{std::move(name), "list of", join(allowed), "", "", std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
@@ -85,7 +85,7 @@ OptionTable<T>& OptionTable<T>::choices(std::string name, std::vector<std::strin
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::integers(std::string name, std::vector<std::int64_t> T::* member, std::size_t count,
+OptionTable<T>& OptionTable<T>::integers(std::string name, std::vector<std::int64_t> T::*member, std::size_t count,
                                          Range range, std::string unit, std::string meaning) {
   return add({{std::move(name), "list of " + std::to_string(count) + " integers", range.text(), "", std::move(unit),
                std::move(meaning)},
@@ -107,7 +107,7 @@ OptionTable<T>& OptionTable<T>::integers(std::string name, std::vector<std::int6
 }
 
 template <class T>
-OptionTable<T>& OptionTable<T>::per_parameter(std::string name, PerParameter T::* member, Range range, std::string unit,
+OptionTable<T>& OptionTable<T>::per_parameter(std::string name, PerParameter T::*member, Range range, std::string unit,
                                               std::string meaning) {
   return add({{std::move(name), "number, or map of cbf, cbv, mtt, tmax", range.text(), "", std::move(unit),
                std::move(meaning)},

@@ -1,17 +1,17 @@
 #include "core/parallel.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
 namespace perfpipe {
 
-void parallel_blocks(std::size_t n, std::size_t block, int threads, const std::function<void(std::size_t, std::size_t)>& work) {
+void parallel_blocks(std::size_t n, std::size_t block, int threads,
+                     const std::function<void(std::size_t, std::size_t)>& work) {
   if (n == 0) return;
   block = std::max<std::size_t>(block, 1);
   const std::size_t blocks = (n + block - 1) / block;

@@ -9,7 +9,8 @@ namespace perfpipe {
 
 /// Calls work(begin, end) for [0, n) cut into blocks of `block`, on up to `threads` threads. The first exception is
 /// rethrown after all threads have ended.
-void parallel_blocks(std::size_t n, std::size_t block, int threads, const std::function<void(std::size_t, std::size_t)>& work);
+void parallel_blocks(std::size_t n, std::size_t block, int threads,
+                     const std::function<void(std::size_t, std::size_t)>& work);
 
 /// Cores that this process may run on (its affinity mask), at least 1.
 int usable_cores();

@@ -9,7 +9,8 @@ namespace perfpipe {
 
 enum class Parameter : int { cbf = 0, cbv = 1, mtt = 2, tmax = 3 };
 
-inline constexpr std::array<Parameter, 4> all_parameters{Parameter::cbf, Parameter::cbv, Parameter::mtt, Parameter::tmax};
+inline constexpr std::array<Parameter, 4> all_parameters{Parameter::cbf, Parameter::cbv, Parameter::mtt,
+                                                         Parameter::tmax};
 
 struct ParameterFacts {
   std::string_view name;       ///< key in files and job files
@@ -17,8 +18,8 @@ struct ParameterFacts {
   std::string_view units;      ///< of maps inside and outside the program
   std::string_view long_name;  ///< with its OSIPI CAPLEX code where there is one
   double paper_maximum;        ///< targets are saturated to [0, this] (paper, section V.A)
-  double reported_maximum;     ///< denominator of the paper's percentage (Tmax: 69 s there would give 1.93 %; see METHODS)
-  double paper_armse;          ///< ARMSE that the paper reports
+  double reported_maximum;  ///< denominator of the paper's percentage (Tmax: 69 s there would give 1.93 %; see METHODS)
+  double paper_armse;       ///< ARMSE that the paper reports
 };
 
 /// Facts of section V of the paper; units CAPLEX Q.PH1.003 (CBF), Q.PH1.001 (CBV), Q.PH1.006 (MTT).

@@ -7,10 +7,21 @@
 namespace perfpipe {
 
 Progress::Progress(std::size_t tasks, double total_cost, std::FILE* out)
-    : out_(out), terminal_(::isatty(::fileno(out)) == 1), tasks_(tasks), total_cost_(total_cost), start_(std::chrono::steady_clock::now()) {}
+    : out_(out),
+      terminal_(::isatty(::fileno(out)) == 1),
+      tasks_(tasks),
+      total_cost_(total_cost),
+      start_(std::chrono::steady_clock::now()) {}
 
 Progress::~Progress() {
-  if (terminal_ && done_ > 0) fmt::print(out_, "\r\x1b[K");
+  if (terminal_ && done_ > 0) put("\r\x1b[K");
+}
+
+void Progress::put(const std::string& text) {
+  // Unchecked, where fmt::print would throw: a full disk or a closed terminal must not end the job through its
+  // progress.
+  std::fputs(text.c_str(), out_);
+  std::fflush(out_);
 }
 
 std::string Progress::time_left() const {
@@ -24,8 +35,8 @@ void Progress::show_terminal_line() {
   std::string running;
   for (const auto& [rank, task] : running_) running += (running.empty() ? "" : ", ") + task;
   if (running.size() > 70) running = running.substr(0, 67) + "...";
-  fmt::print(out_, "\r\x1b[K[{}/{}] {:.0f} %{}: {}", done_, tasks_, total_cost_ > 0 ? 100.0 * done_cost_ / total_cost_ : 100.0, time_left(), running);
-  std::fflush(out_);
+  put(fmt::format("\r\x1b[K[{}/{}] {:.0f} %{}: {}", done_, tasks_,
+                  total_cost_ > 0 ? 100.0 * done_cost_ / total_cost_ : 100.0, time_left(), running));
 }
 
 void Progress::started(const std::string& task, int rank) {
@@ -37,10 +48,10 @@ void Progress::finished(const std::string& task, int rank, double seconds, doubl
   running_.erase(rank);
   ++done_;
   done_cost_ += cost;
-  if (terminal_) fmt::print(out_, "\r\x1b[K");
+  if (terminal_) put("\r\x1b[K");
   if (!terminal_ || seconds >= 1.0 || !note.empty())
-    fmt::print(out_, "[{}/{}] {} ({:.1f} s on rank {}){}{}\n", done_, tasks_, task, seconds, rank, note.empty() ? "" : ": " + note, time_left());
-  std::fflush(out_);
+    put(fmt::format("[{}/{}] {} ({:.1f} s on rank {}){}{}\n", done_, tasks_, task, seconds, rank,
+                    note.empty() ? "" : ": " + note, time_left()));
   if (terminal_) show_terminal_line();
 }
 

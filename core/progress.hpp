@@ -22,6 +22,7 @@ class Progress {
 
  private:
   void show_terminal_line();
+  void put(const std::string& text);
   std::string time_left() const;
   std::FILE* out_;
   bool terminal_;

@@ -1,9 +1,9 @@
 #include "core/random.hpp"
 
+#include "core/hash.hpp"
+
 #include <cmath>
 #include <numbers>
-
-#include "core/hash.hpp"
 
 namespace perfpipe {
 

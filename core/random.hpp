@@ -7,8 +7,8 @@
 
 namespace perfpipe {
 
-/// Philox4x32-10 (Salmon et al., SC 2011). A `stream` names what the numbers are for (a patient, a fold), so that adding
-/// one patient changes no other patient's numbers.
+/// Philox4x32-10 (Salmon et al., SC 2011). A `stream` names what the numbers are for (a patient, a fold), so that
+/// adding one patient changes no other patient's numbers.
 class Random {
  public:
   Random(std::uint64_t seed, std::uint64_t stream);

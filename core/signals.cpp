@@ -11,8 +11,9 @@ std::atomic<bool> received{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 void on_signal(int signal) {
-  if (received && signal == SIGINT) std::signal(SIGINT, SIG_DFL);
-  received = true;
+  if (!received.exchange(true) || signal != SIGINT) return;
+  std::signal(SIGINT, SIG_DFL);
+  ::raise(SIGINT);  // ends the program as soon as this handler is left
 }
 
 }  // namespace

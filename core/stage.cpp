@@ -1,11 +1,11 @@
 #include "core/stage.hpp"
 
+#include "core/atomic_file.hpp"
+#include "core/hash.hpp"
+
 #include <algorithm>
 
 #include <fmt/format.h>
-
-#include "core/atomic_file.hpp"
-#include "core/hash.hpp"
 
 namespace perfpipe {
 
@@ -14,8 +14,8 @@ StoreView::StoreView(std::string task, std::string held_out, std::vector<TaskInp
   for (const auto& input : inputs_) {
     const bool other_fold = input.task.scope == Scope::fold && input.task.held_out != held_out_;
     if (!held_out_.empty() && (input.task.subject == held_out_ || other_fold || input.task.scope == Scope::cohort))
-      throw Error(ExitCode::config, fmt::format("{}: leakage: {} holds out {} and must not read {}", input.file.string(), task_,
-                                                held_out_, input.task.id()));
+      throw Error(ExitCode::config, fmt::format("{}: leakage: {} holds out {} and must not read {}",
+                                                input.file.string(), task_, held_out_, input.task.id()));
   }
 }
 
@@ -29,25 +29,32 @@ std::vector<TaskInput> StoreView::inputs(const std::string& port) const {
 ArtifactReader StoreView::open(const std::string& port) const {
   const auto found = inputs(port);
   if (found.size() != 1)
-    throw Error(ExitCode::config, fmt::format("{}: port '{}' has {} inputs where one is needed", task_, port, found.size()));
+    throw Error(ExitCode::config,
+                fmt::format("{}: port '{}' has {} inputs where one is needed", task_, port, found.size()));
   return open(found.front());
 }
 
 ArtifactReader StoreView::open(const TaskInput& input) const {
   if (!held_out_.empty() && input.task.subject == held_out_)
-    throw Error(ExitCode::config, fmt::format("{}: leakage: {} holds out {} and must not read {}", input.file.string(), task_,
-                                              held_out_, input.task.id()));
+    throw Error(ExitCode::config, fmt::format("{}: leakage: {} holds out {} and must not read {}", input.file.string(),
+                                              task_, held_out_, input.task.id()));
   const bool declared = std::any_of(inputs_.begin(), inputs_.end(), [&](const TaskInput& known) {
     return known.file == input.file && known.task.id() == input.task.id();
   });
   if (!declared)
-    throw Error(ExitCode::config, fmt::format("{}: {} is not a declared input of {}", input.file.string(), input.task.id(), task_));
+    throw Error(ExitCode::config,
+                fmt::format("{}: {} is not a declared input of {}", input.file.string(), input.task.id(), task_));
   return ArtifactReader(input.file);
 }
 
-StageContext::StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store, ArtifactWriter& output,
-                           Log& log, std::function<bool()> stop_requested)
-    : task_(task), job_(job), cohort_(cohort), store_(std::move(store)), output_(output), log_(log),
+StageContext::StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store,
+                           ArtifactWriter& output, Log& log, std::function<bool()> stop_requested)
+    : task_(task),
+      job_(job),
+      cohort_(cohort),
+      store_(std::move(store)),
+      output_(output),
+      log_(log),
       stop_requested_(std::move(stop_requested)) {}
 
 const Series& StageContext::series() const {
@@ -58,7 +65,8 @@ const Series& StageContext::series() const {
 
 const Cohort& StageContext::cohort() const {
   if (!task_.held_out.empty())
-    throw Error(ExitCode::config, fmt::format("{}: leakage: a task that holds out {} must not see the whole cohort", task_.id(), task_.held_out));
+    throw Error(ExitCode::config, fmt::format("{}: leakage: a task that holds out {} must not see the whole cohort",
+                                              task_.id(), task_.held_out));
   return cohort_;
 }
 
@@ -67,7 +75,8 @@ void StageContext::warn(const std::string& message) {
   warnings_.push_back(message);
 }
 
-void StageContext::publish(const std::filesystem::path& relative, const std::function<void(const std::filesystem::path&)>& write) {
+void StageContext::publish(const std::filesystem::path& relative,
+                           const std::function<void(const std::filesystem::path&)>& write) {
   const auto path = job_.output / relative;
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
@@ -81,7 +90,8 @@ void StageContext::publish(const std::filesystem::path& relative, std::string_vi
 }
 
 std::int64_t StageContext::slab_slices(std::int64_t bytes_per_slice) const {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(job_.slab_bytes) / std::max<std::int64_t>(1, bytes_per_slice));
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(job_.slab_bytes) / std::max<std::int64_t>(1, bytes_per_slice));
 }
 
 }  // namespace perfpipe

@@ -1,17 +1,17 @@
 // What a stage is: options, ports, and a run() that turns the inputs of one task into its artifact.
 #pragma once
 
+#include "core/cohort.hpp"
+#include "core/log.hpp"
+#include "core/options.hpp"
+#include "core/store.hpp"
+
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "core/cohort.hpp"
-#include "core/log.hpp"
-#include "core/options.hpp"
-#include "core/store.hpp"
 
 namespace perfpipe {
 
@@ -51,10 +51,10 @@ struct TaskInfo {
 struct JobInfo {
   std::filesystem::path output;
   std::uint64_t seed = 1;
-  int threads = 1;                       ///< this rank may compute with so many
-  std::size_t slab_bytes = 256u << 20;   ///< stages hold about this much of a series at once
-  nlohmann::ordered_json resolved;       ///< the whole job with all defaults
-  std::filesystem::path cohort;          ///< for provenance
+  int threads = 1;                      ///< this rank may compute with so many
+  std::size_t slab_bytes = 256u << 20;  ///< stages hold about this much of a series at once
+  nlohmann::ordered_json resolved;      ///< the whole job with all defaults
+  std::filesystem::path cohort;         ///< for provenance
 };
 
 /// An input that a task may open.
@@ -64,8 +64,8 @@ struct TaskInput {
   std::string port;
 };
 
-/// The store as one task may see it: its declared inputs and nothing else. Opening anything of a fold's held-out subject
-/// is an error, whoever asks.
+/// The store as one task may see it: its declared inputs and nothing else. Opening anything of a fold's held-out
+/// subject is an error, whoever asks.
 class StoreView {
  public:
   /// `held_out` is empty where nobody is held out. Throws Error if an input is of the held-out subject.
@@ -86,8 +86,8 @@ class StoreView {
 /// Everything run() may touch.
 class StageContext {
  public:
-  StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store, ArtifactWriter& output, Log& log,
-               std::function<bool()> stop_requested);
+  StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store, ArtifactWriter& output,
+               Log& log, std::function<bool()> stop_requested);
 
   const TaskInfo& task() const { return task_; }
   const JobInfo& job() const { return job_; }
@@ -104,8 +104,8 @@ class StageContext {
   void warn(const std::string& message);
   const std::vector<std::string>& warnings() const { return warnings_; }
 
-  /// Writes a file below the output folder (through `write`, which gets the path, or as bytes); it counts as part of what
-  /// this task leaves: missing or changed, the task runs again.
+  /// Writes a file below the output folder (through `write`, which gets the path, or as bytes); it counts as part of
+  /// what this task leaves: missing or changed, the task runs again.
   void publish(const std::filesystem::path& relative, const std::function<void(const std::filesystem::path&)>& write);
   void publish(const std::filesystem::path& relative, std::string_view bytes);
 
@@ -170,7 +170,8 @@ struct StageType {
 template <class Options>
 class StageWith : public Stage {
  public:
-  explicit StageWith(Options options, OptionTable<Options> table) : options_(std::move(options)), table_(std::move(table)) {}
+  explicit StageWith(Options options, OptionTable<Options> table)
+      : options_(std::move(options)), table_(std::move(table)) {}
   nlohmann::ordered_json parameters() const override { return table_.write(options_); }
 
  protected:

@@ -1,19 +1,18 @@
 #include "core/store.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include "core/atomic_file.hpp"
+#include "core/hash.hpp"
+#include "core/hdf5_handle.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <numeric>
+#include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "core/atomic_file.hpp"
-#include "core/hash.hpp"
-#include "core/hdf5_handle.hpp"
 
 namespace perfpipe {
 namespace fs = std::filesystem;
@@ -26,20 +25,32 @@ constexpr std::int64_t chunk_target_bytes = 256 << 10;
 template <class T>
 hid_t memory_type();
 template <>
-hid_t memory_type<float>() { return H5T_NATIVE_FLOAT; }
+hid_t memory_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
 template <>
-hid_t memory_type<double>() { return H5T_NATIVE_DOUBLE; }
+hid_t memory_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
 template <>
-hid_t memory_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+hid_t memory_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
 template <>
-hid_t memory_type<std::int32_t>() { return H5T_NATIVE_INT32; }
+hid_t memory_type<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
 
 hid_t file_type(ElementType type) {
   switch (type) {
-    case ElementType::float32: return H5T_IEEE_F32LE;
-    case ElementType::float64: return H5T_IEEE_F64LE;
-    case ElementType::uint8: return H5T_STD_U8LE;
-    case ElementType::int32: return H5T_STD_I32LE;
+    case ElementType::float32:
+      return H5T_IEEE_F32LE;
+    case ElementType::float64:
+      return H5T_IEEE_F64LE;
+    case ElementType::uint8:
+      return H5T_STD_U8LE;
+    case ElementType::int32:
+      return H5T_STD_I32LE;
   }
   return H5T_IEEE_F32LE;
 }
@@ -77,7 +88,8 @@ void write_text_attribute(hid_t object, const fs::path& file, const char* name, 
 }
 
 std::string read_text_attribute(hid_t object, const fs::path& file, const char* name) {
-  Hdf5Attribute attribute(hdf5_check(H5Aopen(object, name, H5P_DEFAULT), file, fmt::format("opening attribute '{}'", name)));
+  Hdf5Attribute attribute(
+      hdf5_check(H5Aopen(object, name, H5P_DEFAULT), file, fmt::format("opening attribute '{}'", name)));
   Hdf5Type type(hdf5_check(H5Aget_type(attribute.get()), file, "attribute type"));
   std::string text(H5Tget_size(type.get()), '\0');
   hdf5_check(H5Aread(attribute.get(), type.get(), text.data()), file, fmt::format("reading attribute '{}'", name));
@@ -159,7 +171,8 @@ void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int6
     throw IoError(fmt::format("{}: dataset '{}' has axes ({}) but {} dims", file.string(), spec.name,
                               fmt::join(spec.axes, ", "), dims.size()));
   const std::vector<hsize_t> sizes(dims.begin(), dims.end());
-  Hdf5Space space(hdf5_check(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), file, "data space"));
+  Hdf5Space space(
+      hdf5_check(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), file, "data space"));
   Hdf5Properties properties(hdf5_check(H5Pcreate(H5P_DATASET_CREATE), file, "dataset properties"));
   // No time stamps: the same content must give the same bytes.
   hdf5_check(H5Pset_obj_track_times(properties.get(), false), file, "dataset properties");
@@ -170,8 +183,8 @@ void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int6
     hdf5_check(H5Pset_fletcher32(properties.get()), file, "checksum filter");
   }
   Hdf5Dataset dataset(hdf5_check(
-      H5Dcreate2(impl_->file.get(), spec.name.c_str(), type, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), file,
-      "creating dataset '" + spec.name + "'"));
+      H5Dcreate2(impl_->file.get(), spec.name.c_str(), type, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+      file, "creating dataset '" + spec.name + "'"));
   write_text_attribute(dataset.get(), file, "units", spec.units);
   write_text_attribute(dataset.get(), file, "long_name", spec.long_name);
   write_text_attribute(dataset.get(), file, "axes", fmt::format("{}", fmt::join(spec.axes, " ")));
@@ -188,15 +201,16 @@ void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std
   H5Sget_simple_extent_dims(space.get(), count.data(), nullptr);
   const hsize_t row = std::accumulate(count.begin() + 1, count.end(), hsize_t{1}, std::multiplies<>());
   if (row == 0 || values.size() % row != 0 || static_cast<hsize_t>(first) + values.size() / row > count[0])
-    throw IoError(fmt::format("{}: dataset '{}': {} values from row {} do not fit {} rows of {}", impl_->final.string(), name,
-                              values.size(), first, count[0], row));
+    throw IoError(fmt::format("{}: dataset '{}': {} values from row {} do not fit {} rows of {}", impl_->final.string(),
+                              name, values.size(), first, count[0], row));
   count[0] = values.size() / row;
   std::vector<hsize_t> start(count.size(), 0);
   start[0] = static_cast<hsize_t>(first);
-  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), impl_->final, "slab");
+  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+             impl_->final, "slab");
   Hdf5Space memory(hdf5_check(H5Screate_simple(rank, count.data(), nullptr), impl_->final, "slab in memory"));
-  hdf5_check(H5Dwrite(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), impl_->final,
-             "writing dataset '" + name + "'");
+  hdf5_check(H5Dwrite(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()),
+             impl_->final, "writing dataset '" + name + "'");
 }
 
 void ArtifactWriter::set_metadata(const nlohmann::json& metadata) { impl_->metadata = metadata; }
@@ -233,20 +247,27 @@ ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) 
   silence_hdf5();
   impl_->path = std::move(file);
   const auto head = read_artifact_head(impl_->path);
-  if (!head) throw IoError(impl_->path.string() + ": missing, or not an artifact of perfpipe; run the job again to make it anew");
+  if (!head)
+    throw IoError(impl_->path.string() +
+                  ": missing, or not an artifact of perfpipe; run the job again to make it anew");
   std::error_code error;
   if (fs::file_size(impl_->path, error) != head->bytes || error)
     throw IoError(fmt::format("{}: {} bytes were written but the file has {}; run the job again to make it anew",
                               impl_->path.string(), head->bytes, error ? 0 : fs::file_size(impl_->path)));
-  impl_->file = Hdf5File(hdf5_check(H5Fopen(impl_->path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), impl_->path, "the file cannot be opened"));
-  impl_->metadata = nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "metadata"), nullptr, false);
-  if (impl_->metadata.is_discarded()) throw IoError(impl_->path.string() + ": its metadata are damaged; delete the file and run again");
+  impl_->file = Hdf5File(
+      hdf5_check(H5Fopen(impl_->path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), impl_->path, "the file cannot be opened"));
+  impl_->metadata =
+      nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "metadata"), nullptr, false);
+  if (impl_->metadata.is_discarded())
+    throw IoError(impl_->path.string() + ": its metadata are damaged; delete the file and run again");
 }
 ArtifactReader::~ArtifactReader() = default;
 ArtifactReader::ArtifactReader(ArtifactReader&&) noexcept = default;
 ArtifactReader& ArtifactReader::operator=(ArtifactReader&&) noexcept = default;
 
-bool ArtifactReader::has(const std::string& name) const { return H5Lexists(impl_->file.get(), name.c_str(), H5P_DEFAULT) > 0; }
+bool ArtifactReader::has(const std::string& name) const {
+  return H5Lexists(impl_->file.get(), name.c_str(), H5P_DEFAULT) > 0;
+}
 const nlohmann::json& ArtifactReader::metadata() const { return impl_->metadata; }
 const fs::path& ArtifactReader::path() const { return impl_->path; }
 
@@ -262,7 +283,8 @@ std::vector<PublishedFile> ArtifactReader::published() const {
 }
 
 std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
-  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path, "opening dataset '" + name + "'"));
+  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
+                                 "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
   std::vector<hsize_t> sizes(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space.get())));
   H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
@@ -271,22 +293,25 @@ std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
 
 template <class T>
 std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
-  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path, "opening dataset '" + name + "'"));
+  Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
+                                 "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
   const int rank = H5Sget_simple_extent_ndims(space.get());
   std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
   H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
   if (first < 0 || count < 0 || static_cast<hsize_t>(first + count) > sizes[0])
-    throw IoError(fmt::format("{}: dataset '{}': rows {} to {} asked for, there are {}", impl_->path.string(), name, first, first + count, sizes[0]));
+    throw IoError(fmt::format("{}: dataset '{}': rows {} to {} asked for, there are {}", impl_->path.string(), name,
+                              first, first + count, sizes[0]));
   std::vector<hsize_t> start(sizes.size(), 0);
   start[0] = static_cast<hsize_t>(first);
   sizes[0] = static_cast<hsize_t>(count);
   std::vector<T> values(std::accumulate(sizes.begin(), sizes.end(), std::size_t{1}, std::multiplies<>()));
   if (values.empty()) return values;
-  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr), impl_->path, "slab");
+  hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr),
+             impl_->path, "slab");
   Hdf5Space memory(hdf5_check(H5Screate_simple(rank, sizes.data(), nullptr), impl_->path, "slab in memory"));
-  hdf5_check(H5Dread(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), impl_->path,
-             "reading dataset '" + name + "'");
+  hdf5_check(H5Dread(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()),
+             impl_->path, "reading dataset '" + name + "'");
   return values;
 }
 
@@ -295,9 +320,9 @@ std::vector<T> ArtifactReader::read(const std::string& name) const {
   return read_slab<T>(name, 0, dims(name).at(0));
 }
 
-#define PERFPIPE_STORE_TYPE(T)                                                                          \
-  template void ArtifactWriter::write_slab<T>(const std::string&, std::int64_t, std::span<const T>);    \
-  template std::vector<T> ArtifactReader::read<T>(const std::string&) const;                            \
+#define PERFPIPE_STORE_TYPE(T)                                                                       \
+  template void ArtifactWriter::write_slab<T>(const std::string&, std::int64_t, std::span<const T>); \
+  template std::vector<T> ArtifactReader::read<T>(const std::string&) const;                         \
   template std::vector<T> ArtifactReader::read_slab<T>(const std::string&, std::int64_t, std::int64_t) const;
 PERFPIPE_STORE_TYPE(float)
 PERFPIPE_STORE_TYPE(double)
@@ -308,10 +333,13 @@ PERFPIPE_STORE_TYPE(std::int32_t)
 std::optional<ArtifactHead> read_artifact_head(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::string text(head_bytes, '\0');
-  if (!stream.read(text.data(), static_cast<std::streamsize>(text.size())) || !text.starts_with(head_magic)) return std::nullopt;
+  if (!stream.read(text.data(), static_cast<std::streamsize>(text.size())) || !text.starts_with(head_magic))
+    return std::nullopt;
   const auto json = nlohmann::json::parse(text.substr(head_magic.size()), nullptr, false);
-  if (!json.is_object() || !json.contains("key") || !json.contains("content") || !json.contains("bytes")) return std::nullopt;
-  if (!json["key"].is_string() || !json["content"].is_string() || !json["bytes"].is_number_unsigned()) return std::nullopt;
+  if (!json.is_object() || !json.contains("key") || !json.contains("content") || !json.contains("bytes"))
+    return std::nullopt;
+  if (!json["key"].is_string() || !json["content"].is_string() || !json["bytes"].is_number_unsigned())
+    return std::nullopt;
   return ArtifactHead{json["key"], json["content"], json["bytes"]};
 }
 

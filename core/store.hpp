@@ -1,8 +1,10 @@
 // The store: every finished task leaves one HDF5 file, committed so that it is whole or absent.
 //
-// An artifact is `OUT/store/<stage>/<task>.h5`. Its first 1024 bytes (the HDF5 user block) are readable text: the key that
-// says what it was made from, and a hash of all bytes behind it. A plain HDF5 tool opens the file as usual.
+// An artifact is `OUT/store/<stage>/<task>.h5`. Its first 1024 bytes (the HDF5 user block) are readable text: the key
+// that says what it was made from, and a hash of all bytes behind it. A plain HDF5 tool opens the file as usual.
 #pragma once
+
+#include "core/error.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -11,8 +13,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "core/error.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -44,8 +44,8 @@ struct ArtifactHead {
   bool operator==(const ArtifactHead&) const = default;
 };
 
-/// Writes one artifact: temporary file in the same folder, then commit(): flush and close with every return code checked,
-/// fsync, reopen and verify, rename, fsync of the folder. Without commit() nothing is left. Throws IoError.
+/// Writes one artifact: temporary file in the same folder, then commit(): flush and close with every return code
+/// checked, fsync, reopen and verify, rename, fsync of the folder. Without commit() nothing is left. Throws IoError.
 class ArtifactWriter {
  public:
   /// `file` is the final path; folders are created. `made_from` is what the key was computed from, kept to explain

@@ -226,7 +226,9 @@ Cohort scan_cohort(const CohortOptions& options, Findings& findings) {
   const LayoutResult layout = find_series(options.path, options.layout, findings);
   cohort.layout = layout.layout;
   cohort.warnings = layout.warnings;
-  const auto chosen = match_patients(options, layout, findings);
+  Findings of_job;  // names that are wrong in the job file, not in the data
+  const auto chosen = match_patients(options, layout, of_job);
+  if (!layout.series.empty()) of_job.throw_if_any(ExitCode::config);
 
   Findings of_all;
   for (const auto& files : layout.series) {

@@ -52,8 +52,7 @@ nlohmann::ordered_json to_json(const CohortOptions& options);
 
 /// Finds the series and checks headers, sizes, timing, masks, AIF tables and maps (INPUTS: cohort, NIfTI). Whatever is
 /// wrong goes to `findings`; with on_error skip a bad series goes to `skipped` instead, unless all are bad.
-/// A patient named in the job file that is not in the cohort is a finding in either case. Throws ConfigError if the
-/// folder does not exist.
+/// Throws Error with ExitCode::config if the folder does not exist, or a patient named in the job file is not in it.
 Cohort scan_cohort(const CohortOptions& options, Findings& findings);
 
 }  // namespace perfpipe

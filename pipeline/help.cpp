@@ -1,18 +1,21 @@
 #include "pipeline/help.hpp"
 
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "stages/registry.hpp"
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
 
 const char* scope_text(Scope scope) {
   switch (scope) {
-    case Scope::cohort: return "once for the cohort";
-    case Scope::patient: return "for each patient";
-    case Scope::fold: return "for each held-out patient and parameter";
+    case Scope::cohort:
+      return "once for the cohort";
+    case Scope::patient:
+      return "for each patient";
+    case Scope::fold:
+      return "for each held-out patient and parameter";
   }
   return "";
 }
@@ -25,10 +28,12 @@ void print_stage(const StageType& type) {
   std::vector<std::string> reads, writes;
   for (const auto& port : ports.reads) reads.push_back(port.dataset.name + (port.optional ? " (if there)" : ""));
   for (const auto& spec : ports.writes) writes.push_back(fmt::format("{} [{}]", spec.name, spec.units));
-  fmt::print("  reads:  {}\n  writes: {}\n", reads.empty() ? "files" : join(reads), writes.empty() ? "files" : join(writes));
+  fmt::print("  reads:  {}\n  writes: {}\n", reads.empty() ? "files" : join(reads),
+             writes.empty() ? "files" : join(writes));
   for (const auto& option : type.options) {
-    fmt::print("    {}: {}{}{}\n        default {}. {}\n", option.name, option.type, option.allowed.empty() ? "" : " " + option.allowed,
-               option.unit.empty() ? "" : " " + option.unit, option.initial, option.meaning);
+    fmt::print("    {}: {}{}{}\n        default {}. {}\n", option.name, option.type,
+               option.allowed.empty() ? "" : " " + option.allowed, option.unit.empty() ? "" : " " + option.unit,
+               option.initial, option.meaning);
   }
   fmt::print("\n");
 }
@@ -46,7 +51,8 @@ bool print_stages(const std::string& only) {
   }
   if (!found) {
     const auto near = nearest(only, names);
-    fmt::print(stderr, "perfpipe: there is no stage '{}'{}; there are: {}\n", only, near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(names));
+    fmt::print(stderr, "perfpipe: there is no stage '{}'{}; there are: {}\n", only,
+               near ? fmt::format(" (did you mean '{}'?)", *near) : "", join(names));
   } else if (only.empty()) {
     fmt::print("Every stage also takes `as: NAME`: a name of its own, so that it may stand twice in a job.\n");
   }

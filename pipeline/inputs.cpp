@@ -1,15 +1,14 @@
 #include "pipeline/inputs.hpp"
 
-#include <sys/stat.h>
-
-#include <algorithm>
-#include <fstream>
-
-#include <fmt/format.h>
-
 #include "core/atomic_file.hpp"
 #include "core/hash.hpp"
 #include "formats/value_check.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace fs = std::filesystem;
@@ -60,22 +59,42 @@ json hash_entry(const fs::path& file, const json& cache) {
   }
 }
 
+/// What the stages need of the series. Under `on_error: skip` a series that a patient's stage cannot use is left out,
+/// unless that stage finds fault without any series: then the job is wrong.
+void check_stages(const Job& job, Cohort& cohort, Findings& findings) {
+  const auto problems_of = [&](const std::vector<Series>& series) {
+    Cohort part = cohort;
+    part.series = series;
+    Findings found;
+    for (const auto& instance : job.stages)
+      if (instance.type.scope == Scope::patient) instance.stage->check(part, found);
+    return found;
+  };
+  if (job.cohort.on_error == "skip" && problems_of({}).empty())
+    std::erase_if(cohort.series, [&](const Series& series) {
+      const Findings found = problems_of({series});
+      if (!found.empty()) cohort.skipped.push_back({series.name, join(found.lines(), "; ")});
+      return !found.empty();
+    });
+  for (const auto& instance : job.stages) instance.stage->check(cohort, findings);
+}
+
 }  // namespace
 
-CheckedInputs check_inputs(const Job& job, Communicator& communicator, Log& log) {
+CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
   CheckedInputs inputs;
+  Findings findings;
   json plan_of_checks;
   if (communicator.rank() == 0) {
     for (const auto& instance : job.stages)
       if (const auto simulated = instance.stage->simulated_cohort()) inputs.cohort = *simulated;
     if (inputs.cohort.series.empty()) {
-      Findings findings;
       inputs.cohort = scan_cohort(job.cohort, findings);
-      findings.throw_if_any(ExitCode::input);
-      for (const auto& instance : job.stages) instance.stage->check(inputs.cohort, findings);
-      findings.throw_if_any(ExitCode::input);
+      if (findings.empty()) check_stages(job, inputs.cohort, findings);
+      if (inputs.cohort.series.empty()) findings.throw_if_any(ExitCode::input);
     }
-    plan_of_checks = {{"cohort", to_json(inputs.cohort)}, {"cache", read_cache(job)}};
+    // Where something is wrong already, the values of the other series are still judged: all findings are told at once.
+    plan_of_checks = {{"cohort", to_json(inputs.cohort)}, {"cache", read_cache(job)}, {"hash", findings.empty()}};
   }
   plan_of_checks = json::parse(communicator.broadcast(plan_of_checks.dump(), 0, "the cohort"));
   inputs.cohort = cohort_from_json(plan_of_checks.at("cohort"));
@@ -83,17 +102,21 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator, Log& log)
 
   // Every rank reads its share: values of series, hashes of files. An error here is reported by rank 0 with all others.
   json mine{{"values", json::object()}, {"files", json::object()}, {"errors", json::array()}};
-  const auto mine_to_do = [&](std::size_t i) { return static_cast<int>(i % static_cast<std::size_t>(communicator.size())) == communicator.rank(); };
+  const auto mine_to_do = [&](std::size_t i) {
+    return static_cast<int>(i % static_cast<std::size_t>(communicator.size())) == communicator.rank();
+  };
   for (std::size_t i = 0; i < inputs.cohort.series.size(); ++i) {
     const Series& series = inputs.cohort.series[i];
     if (!mine_to_do(i) || series.image.empty()) continue;
     const std::string key = verdict_key(series);
     const auto known = cache.find("series " + series.name);
-    json verdict = known != cache.end() && known->value("key", "") == key ? *known : judge(series, static_cast<std::size_t>(job.slab_mebibytes) << 20);
+    json verdict = known != cache.end() && known->value("key", "") == key
+                       ? *known
+                       : judge(series, static_cast<std::size_t>(job.slab_mebibytes) << 20);
     verdict["key"] = key;
     mine["values"][series.name] = std::move(verdict);
   }
-  const auto files = external_files(job, inputs.cohort);
+  const auto files = plan_of_checks.at("hash") ? external_files(job, inputs.cohort) : std::vector<fs::path>();
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (!mine_to_do(i)) continue;
     try {
@@ -107,7 +130,6 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator, Log& log)
   json result;
   if (communicator.rank() == 0) {
     json new_cache = json::object();
-    Findings findings;
     Cohort kept = inputs.cohort;
     kept.series.clear();
     json values = json::object(), hashes = json::object();
@@ -144,14 +166,11 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator, Log& log)
       for (const auto& skipped : kept.skipped) reasons += "\n" + skipped.name + ": " + skipped.reason;
       throw InputError(job.cohort.path.string() + ": no series is usable, all were skipped:" + reasons);
     }
-    for (const auto& instance : job.stages) instance.stage->check(kept, findings);
+    check_stages(job, kept, findings);
     findings.throw_if_any(ExitCode::input);
     for (const auto& [file, entry] : hashes.items()) new_cache["file " + file] = entry;
-    if (new_cache != cache && fs::is_directory(cache_path(job).parent_path())) write_file_atomically(cache_path(job), new_cache.dump(1));
-    for (const auto& warning : kept.warnings) log.warn(warning);
-    for (const auto& series : kept.series)
-      for (const auto& warning : series.warnings) log.warn(series.name + ": " + warning);
-    for (const auto& skipped : kept.skipped) log.error(fmt::format("{} is skipped: {}", skipped.name, skipped.reason));
+    if (new_cache != cache && fs::is_directory(cache_path(job).parent_path()))
+      write_file_atomically(cache_path(job), new_cache.dump(1));
     result = {{"cohort", to_json(kept)}, {"hashes", json::object()}};
     for (const auto& [file, entry] : hashes.items()) result["hashes"][file] = entry.at("hash");
   }

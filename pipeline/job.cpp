@@ -1,11 +1,11 @@
 #include "pipeline/job.hpp"
 
+#include "stages/registry.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
-
-#include "stages/registry.hpp"
 
 namespace perfpipe {
 namespace {
@@ -15,11 +15,13 @@ using Kind = ConfigNode::Kind;
 const std::vector<std::string> job_keys{"output", "seed", "cohort", "stages", "parallel"};
 
 bool valid_name(const std::string& name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
 /// `name`, `name: {options}` or `name:` -> type name and options (with `as` taken out).
-void read_stage(const ConfigNode& item, const std::vector<StageType>& types, std::vector<StageInstance>& stages, Findings& findings) {
+void read_stage(const ConfigNode& item, const std::vector<StageType>& types, std::vector<StageInstance>& stages,
+                Findings& findings) {
   std::string type_name;
   ConfigNode options;
   if (item.kind == Kind::scalar) {
@@ -28,7 +30,8 @@ void read_stage(const ConfigNode& item, const std::vector<StageType>& types, std
     type_name = item.entries.front().first;
     options = item.entries.front().second;
   } else {
-    findings.add(item.where, item.shown() + ": expected a stage's name, or one name with its options: `- aif: {method: file}`");
+    findings.add(item.where,
+                 item.shown() + ": expected a stage's name, or one name with its options: `- aif: {method: file}`");
     return;
   }
   const auto type = std::find_if(types.begin(), types.end(), [&](const StageType& t) { return t.name == type_name; });
@@ -44,15 +47,18 @@ void read_stage(const ConfigNode& item, const std::vector<StageType>& types, std
   for (auto entry = options.entries.begin(); entry != options.entries.end(); ++entry) {
     if (entry->first != "as") continue;
     const auto name = read_text(entry->second, findings);
-    if (name && !valid_name(*name)) findings.add(entry->second.where, entry->second.shown() + ": a name holds letters, digits and _ only");
+    if (name && !valid_name(*name))
+      findings.add(entry->second.where, entry->second.shown() + ": a name holds letters, digits and _ only");
     if (name) instance.name = *name;
     options.entries.erase(entry);
     break;
   }
   for (const auto& other : stages)
     if (other.name == instance.name)
-      findings.add(item.where, fmt::format("{}: a stage named '{}' stands already at {}; give this one a name of its own with `as:`",
-                                           item.path, instance.name, other.where));
+      findings.add(
+          item.where,
+          fmt::format("{}: a stage named '{}' stands already at {}; give this one a name of its own with `as:`",
+                      item.path, instance.name, other.where));
   instance.stage = instance.type.configure(options, findings);
   stages.push_back(std::move(instance));
 }
@@ -67,7 +73,8 @@ void read_parallel(const ConfigNode* node, Job& job, Findings& findings) {
   if (const auto* deterministic = node->find("deterministic")) {
     const auto flag = read_flag(*deterministic, findings);
     if (flag && !*flag)
-      findings.add(deterministic->where, deterministic->shown() + ": only true is offered: results are the same bits on any number of ranks");
+      findings.add(deterministic->where,
+                   deterministic->shown() + ": only true is offered: results are the same bits on any number of ranks");
   }
   const auto* threads = node->find("threads");
   if (threads != nullptr && threads->text != "auto")
@@ -78,10 +85,14 @@ void read_parallel(const ConfigNode* node, Job& job, Findings& findings) {
 
 const char* type_text(ElementType type) {
   switch (type) {
-    case ElementType::float32: return "float32";
-    case ElementType::float64: return "float64";
-    case ElementType::uint8: return "uint8";
-    case ElementType::int32: return "int32";
+    case ElementType::float32:
+      return "float32";
+    case ElementType::float64:
+      return "float64";
+    case ElementType::uint8:
+      return "uint8";
+    case ElementType::int32:
+      return "int32";
   }
   return "";
 }
@@ -104,18 +115,23 @@ void check_ports(const std::vector<StageInstance>& stages, Findings& findings) {
           if (spec.name != port.dataset.name) continue;
           written = true;
           if (spec.axes != port.dataset.axes || spec.units != port.dataset.units || spec.type != port.dataset.type)
-            findings.add(stages[i].where, fmt::format("stage '{}' reads '{}' as {}, but '{}' writes it as {}", stages[i].name, spec.name,
-                                                      describe(port.dataset), stages[j].name, describe(spec)));
+            findings.add(stages[i].where,
+                         fmt::format("stage '{}' reads '{}' as {}, but '{}' writes it as {}", stages[i].name, spec.name,
+                                     describe(port.dataset), stages[j].name, describe(spec)));
           if (spec.samples != 0 && port.dataset.samples != 0 && spec.samples != port.dataset.samples)
-            findings.add(stages[i].where, fmt::format("stage '{}' needs '{}' of {} samples in time, but '{}' gives {}; set {}.samples={}", stages[i].name,
-                                                      spec.name, port.dataset.samples, stages[j].name, spec.samples, stages[j].name, port.dataset.samples));
+            findings.add(
+                stages[i].where,
+                fmt::format("stage '{}' needs '{}' of {} samples in time, but '{}' gives {}; set {}.samples={}",
+                            stages[i].name, spec.name, port.dataset.samples, stages[j].name, spec.samples,
+                            stages[j].name, port.dataset.samples));
         }
       }
       if (!from_known) {
         std::vector<std::string> names;
         for (std::size_t j = 0; j < i; ++j) names.push_back(stages[j].name);
-        findings.add(stages[i].where, fmt::format("stage '{}' takes '{}' from '{}', but no stage before it has that name; there are: {}",
-                                                  stages[i].name, port.dataset.name, port.from, join(names)));
+        findings.add(stages[i].where,
+                     fmt::format("stage '{}' takes '{}' from '{}', but no stage before it has that name; there are: {}",
+                                 stages[i].name, port.dataset.name, port.from, join(names)));
       } else if (!written && !port.optional) {
         std::vector<std::string> writers;
         for (const auto& type : all_stage_types()) {
@@ -124,8 +140,10 @@ void check_ports(const std::vector<StageInstance>& stages, Findings& findings) {
           for (const auto& spec : stage->ports().writes)
             if (spec.name == port.dataset.name) writers.push_back(type.name);
         }
-        findings.add(stages[i].where, fmt::format("stage '{}' reads '{}', which no stage before it writes; put one of these before it: {}",
-                                                  stages[i].name, port.dataset.name, join(writers)));
+        findings.add(
+            stages[i].where,
+            fmt::format("stage '{}' reads '{}', which no stage before it writes; put one of these before it: {}",
+                        stages[i].name, port.dataset.name, join(writers)));
       }
     }
   }
@@ -133,8 +151,7 @@ void check_ports(const std::vector<StageInstance>& stages, Findings& findings) {
 
 Job parse_job(const std::string& text, const std::string& source, const JobOverrides& overrides) {
   ConfigNode root = parse_config(text, source);
-  if (root.kind != Kind::map)
-    throw ConfigError(root.where + ": a job file is a map with the keys: " + join(job_keys));
+  if (root.kind != Kind::map) throw ConfigError(root.where + ": a job file is a map with the keys: " + join(job_keys));
   for (const auto& setting : overrides.settings) apply_override(root, setting);
   Job job;
   job.source = source;
@@ -151,10 +168,15 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
   };
   ConfigNode output, cohort;
   const bool has_output = root.find("output") != nullptr || !overrides.output.empty();
-  if (!overrides.output.empty()) output = command_line("output", overrides.output, "output");
-  else if (has_output) output = *root.find("output");
-  if (!has_output) findings.add(root.where, "the key 'output' is missing: the folder that the job writes to");
-  else if (const auto path = read_text(output, findings)) job.output = *path;
+  if (!overrides.output.empty())
+    output = command_line("output", overrides.output, "output");
+  else if (has_output)
+    output = *root.find("output");
+  if (!has_output)
+    findings.add(root.where, "the key 'output' is missing: the folder that the job writes to");
+  else if (const auto path = read_text(output, findings))
+    job.output = *path;
+  job.output_where = output.where;
 
   if (const auto* seed = root.find("seed"))
     if (const auto n = read_integer(*seed, {0, 9.3e18}, findings)) job.seed = static_cast<std::uint64_t>(*n);
@@ -162,13 +184,15 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
 
   const ConfigNode* stages = root.find("stages");
   if (stages == nullptr || stages->kind != Kind::sequence || stages->items.empty()) {
-    findings.add(stages == nullptr ? root.where : stages->where, "the key 'stages' must be a list of at least one stage");
+    findings.add(stages == nullptr ? root.where : stages->where,
+                 "the key 'stages' must be a list of at least one stage");
   } else {
     const auto types = all_stage_types();
     for (const auto& item : stages->items) read_stage(item, types, job.stages, findings);
   }
 
-  const bool simulates = std::any_of(job.stages.begin(), job.stages.end(), [](const auto& s) { return s.stage->simulated_cohort().has_value(); });
+  const bool simulates = std::any_of(job.stages.begin(), job.stages.end(),
+                                     [](const auto& s) { return s.stage->simulated_cohort().has_value(); });
   if (const auto* given = root.find("cohort")) cohort = *given;
   if (!overrides.cohort.empty()) {
     if (cohort.kind == Kind::map) {
@@ -180,8 +204,10 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
   }
   if (simulates) {
     if (job.stages.size() > 1)
-      findings.add(job.stages.back().where, "a phantom is a job of its own: run it first, then a second job whose cohort is its output");
-    if (cohort.kind != Kind::null) findings.add(cohort.where, "a phantom job has no cohort: it writes one at 'output'; remove the key");
+      findings.add(job.stages.back().where,
+                   "a phantom is a job of its own: run it first, then a second job whose cohort is its output");
+    if (cohort.kind != Kind::null)
+      findings.add(cohort.where, "a phantom job has no cohort: it writes one at 'output'; remove the key");
   } else if (cohort.kind == Kind::null) {
     findings.add(root.where, "the key 'cohort' is missing: the folder with the patients' series");
   } else {
@@ -201,7 +227,10 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
     if (instance.name != instance.type.name) parameters["as"] = instance.name;
     resolved["stages"].push_back({{instance.type.name, std::move(parameters)}});
   }
-  resolved["parallel"] = {{"deterministic", true}, {"threads", job.threads == 0 ? nlohmann::ordered_json("auto") : nlohmann::ordered_json(job.threads)}, {"slab_memory", job.slab_mebibytes}};
+  resolved["parallel"] = {
+      {"deterministic", true},
+      {"threads", job.threads == 0 ? nlohmann::ordered_json("auto") : nlohmann::ordered_json(job.threads)},
+      {"slab_memory", job.slab_mebibytes}};
   return job;
 }
 

@@ -1,13 +1,13 @@
 // The job file as typed values: which stages, on which cohort, to which folder.
 #pragma once
 
+#include "core/stage.hpp"
+#include "formats/cohort_scan.hpp"
+
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "core/stage.hpp"
-#include "formats/cohort_scan.hpp"
 
 namespace perfpipe {
 
@@ -22,6 +22,7 @@ struct StageInstance {
 struct Job {
   std::string source;  ///< name of the job file
   std::filesystem::path output;
+  std::string output_where;  ///< place in the job file, or --output
   std::uint64_t seed = 1;
   CohortOptions cohort;
   std::vector<StageInstance> stages;

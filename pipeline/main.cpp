@@ -1,11 +1,4 @@
 // The executable: command line, ranks, exit codes.
-#include <cstdio>
-#include <exception>
-#include <memory>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
 #include "cluster/last_words.hpp"
 #include "cluster/mpi_communicator.hpp"
 #include "cluster/serial_communicator.hpp"
@@ -14,6 +7,13 @@
 #include "model/threads.hpp"
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace {
 
@@ -30,15 +30,24 @@ struct CommandLine {
 
 /// Fills `line`; returns an exit code if the program is to end here (help, version, errors).
 std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) {
-  CLI::App app{"perfpipe estimates CBF, CBV, MTT and Tmax from perfusion series, by deconvolution and by networks trained leave-one-patient-out.\n"
-               "Under mpirun or srun its ranks share the work; the results do not depend on how many there are."};
+  CLI::App app{
+      "perfpipe estimates CBF, CBV, MTT and Tmax from perfusion series, by deconvolution and by networks trained "
+      "leave-one-patient-out.\n"
+      "Under mpirun or srun its ranks share the work; the results do not depend on how many there are."};
   app.name("perfpipe");
   app.set_version_flag("--version", std::string(version));
   app.add_option("JOB", line.job, "the job file (YAML); examples are in configs/");
-  app.add_option("--output", line.overrides.output, "folder to write to, instead of the job's `output`")->type_name("DIR");
-  app.add_option("--cohort", line.overrides.cohort, "folder with the patients' series, instead of the job's `cohort`")->type_name("DIR");
-  app.add_option("--set", line.overrides.settings, "change one value of the job, e.g. --set aif.method=file; may be repeated")->type_name("KEY=VALUE")->take_all()->allow_extra_args(false);
-  app.add_flag("--dry-run", line.dry_run, "print the tasks, what each reads and writes, and what would be reused; run nothing");
+  app.add_option("--output", line.overrides.output, "folder to write to, instead of the job's `output`")
+      ->type_name("DIR");
+  app.add_option("--cohort", line.overrides.cohort, "folder with the patients' series, instead of the job's `cohort`")
+      ->type_name("DIR");
+  app.add_option("--set", line.overrides.settings,
+                 "change one value of the job, e.g. --set aif.method=file; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
+  app.add_flag("--dry-run", line.dry_run,
+               "print the tasks, what each reads and writes, and what would be reused; run nothing");
   app.add_flag("--explain", line.explain, "print why each task would run or be reused; run nothing");
   auto* stages = app.add_subcommand("stages", "list the stages with their options, ranges, defaults and meaning");
   stages->add_option("STAGE", line.one_stage, "only this stage");
@@ -102,8 +111,8 @@ int run_mpi(const CommandLine& line, int argc, char** argv) {
     rank = world->rank();
     return static_cast<int>(run(line, *world));
   } catch (...) {
-    // The only way out that hangs no other rank. The text goes out now, for launchers that cut the end off, and again as
-    // the last line, below the launcher's own words.
+    // The only way out that hangs no other rank. The text goes out now, for launchers that cut the end off, and again
+    // as the last line, below the launcher's own words.
     const auto [code, text] = describe_current_exception();
     const std::string words = fmt::format("perfpipe: error on rank {}: {}\n", rank, text);
     leave_last_words(words);

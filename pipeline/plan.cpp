@@ -1,11 +1,11 @@
 #include "pipeline/plan.hpp"
 
+#include "core/hash.hpp"
+
 #include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
-
-#include "core/hash.hpp"
 
 namespace perfpipe {
 namespace {
@@ -65,7 +65,8 @@ std::vector<int> writers_of(const ReadPort& port, const std::vector<StageInstanc
     const auto& candidate = stages[static_cast<std::size_t>(j)];
     if (!port.from.empty() && candidate.name != port.from) continue;
     const auto writes = candidate.stage->ports().writes;
-    if (std::any_of(writes.begin(), writes.end(), [&](const DatasetSpec& spec) { return spec.name == port.dataset.name; }))
+    if (std::any_of(writes.begin(), writes.end(),
+                    [&](const DatasetSpec& spec) { return spec.name == port.dataset.name; }))
       writers.push_back(j);
   }
   if (!port.all_writers && writers.size() > 1) writers = {writers.back()};
@@ -107,7 +108,8 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       from["inputs"] = nlohmann::ordered_json::object();
       for (const auto& port : ports.reads)
         for (int writer : writers_of(port, job.stages, static_cast<int>(s)))
-          for (int i = range_of_stage[static_cast<std::size_t>(writer)].first; i < range_of_stage[static_cast<std::size_t>(writer)].second; ++i) {
+          for (int i = range_of_stage[static_cast<std::size_t>(writer)].first;
+               i < range_of_stage[static_cast<std::size_t>(writer)].second; ++i) {
             const auto& source = plan[static_cast<std::size_t>(i)];
             if (!reads_from(info, source.info)) continue;
             task.inputs.push_back({i, port.dataset.name});
@@ -140,10 +142,12 @@ std::string explain_difference(const nlohmann::json& before, const nlohmann::jso
     } else if (before[field] != value && value.is_object() && before[field].is_object()) {
       const bool shows_values = field == "options" || field == "facts";
       for (const auto& [name, inner] : value.items()) {
-        if (!before[field].contains(name)) words.push_back(fmt::format("{}: {} is new", field, name));
+        if (!before[field].contains(name))
+          words.push_back(fmt::format("{}: {} is new", field, name));
         else if (before[field][name] != inner)
-          words.push_back(shows_values ? fmt::format("{}: {} was {}, is {}", field, name, before[field][name].dump(), inner.dump())
-                                       : fmt::format("{}: {} changed", field, name));
+          words.push_back(
+              shows_values ? fmt::format("{}: {} was {}, is {}", field, name, before[field][name].dump(), inner.dump())
+                           : fmt::format("{}: {} changed", field, name));
       }
       for (const auto& [name, inner] : before[field].items())
         if (!value.contains(name)) words.push_back(fmt::format("{}: {} is gone", field, name));

@@ -1,11 +1,11 @@
 // The tasks of a job, what each reads, and its content key.
 #pragma once
 
+#include "pipeline/job.hpp"
+
 #include <map>
 #include <string>
 #include <vector>
-
-#include "pipeline/job.hpp"
 
 namespace perfpipe {
 
@@ -27,9 +27,10 @@ struct PlannedTask {
 /// Content hashes of the files outside the store that tasks read.
 using FileHashes = std::map<std::string, std::string>;
 
-/// All tasks in an order in which inputs come first. Every rank builds the same plan from the same job, cohort and hashes.
-/// Inputs follow from the scopes: a patient's task reads that patient's; a fold's task those of all other subjects and of
-/// its own fold; a patient's task reads the folds that held that patient's subject out; a cohort's task reads all.
+/// All tasks in an order in which inputs come first. Every rank builds the same plan from the same job, cohort and
+/// hashes. Inputs follow from the scopes: a patient's task reads that patient's; a fold's task those of all other
+/// subjects and of its own fold; a patient's task reads the folds that held that patient's subject out; a cohort's task
+/// reads all.
 std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes);
 
 /// Files outside the store that the job's tasks read, each once.

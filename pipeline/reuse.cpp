@@ -1,10 +1,10 @@
 #include "pipeline/reuse.hpp"
 
-#include <fmt/format.h>
-
 #include "core/hash.hpp"
 #include "core/parallel.hpp"
 #include "core/store.hpp"
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace fs = std::filesystem;
@@ -41,7 +41,8 @@ std::vector<ReuseVerdict> judge_reuse(const std::vector<PlannedTask>& plan, cons
     verdicts[i] = judge_key(plan[i], file);
     if (!verdicts[i].reuse) return;
     const auto head = read_artifact_head(file);
-    if (!head || !artifact_is_intact(file, *head)) verdicts[i] = {false, true, "its artifact is damaged: the bytes are not those that were written"};
+    if (!head || !artifact_is_intact(file, *head))
+      verdicts[i] = {false, true, "its artifact is damaged: the bytes are not those that were written"};
   });
   for (std::size_t i = 0; i < plan.size(); ++i) {
     auto& verdict = verdicts[i];

@@ -1,10 +1,10 @@
 // Which tasks of a plan need not run, because what they leave is there already and whole.
 #pragma once
 
+#include "pipeline/plan.hpp"
+
 #include <string>
 #include <vector>
-
-#include "pipeline/plan.hpp"
 
 namespace perfpipe {
 
@@ -15,6 +15,7 @@ struct ReuseVerdict {
 };
 
 /// Judges every task: the artifact's key, the hash of its bytes, and the files that it published. Reads all artifacts.
-std::vector<ReuseVerdict> judge_reuse(const std::vector<PlannedTask>& plan, const std::filesystem::path& output, int threads);
+std::vector<ReuseVerdict> judge_reuse(const std::vector<PlannedTask>& plan, const std::filesystem::path& output,
+                                      int threads);
 
 }  // namespace perfpipe

@@ -1,16 +1,5 @@
 #include "pipeline/runner.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-
-#include <fmt/format.h>
-
 #include "cluster/dispatcher.hpp"
 #include "core/atomic_file.hpp"
 #include "core/progress.hpp"
@@ -21,32 +10,60 @@
 #include "pipeline/reuse.hpp"
 #include "pipeline/threads_of_rank.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
 namespace perfpipe {
 namespace fs = std::filesystem;
 namespace {
 
 using nlohmann::json;
 
-/// The output folder, held by one job at a time.
+/// The output folder, held by one job at a time. Without keep() (the job's input was refused) no folder is left behind
+/// that was not there before.
 class OutputLock {
  public:
   explicit OutputLock(const fs::path& output) {
     std::error_code error;
+    for (auto folder = fs::absolute(output) / "store"; !fs::exists(folder, error) && !error;
+         folder = folder.parent_path())
+      created_.push_back(folder);
     fs::create_directories(output / "store", error);
-    if (error) throw IoError(fmt::format("{}: the output folder cannot be created: {}; choose another with --output", output.string(), error.message()));
-    const auto path = output / "store" / ".lock";
-    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) throw IoError(fmt::format("{}: the output folder is not writable: {}; choose another with --output", output.string(), std::strerror(errno)));
+    if (error)
+      throw IoError(fmt::format("{}: the output folder cannot be created: {}; choose another with --output",
+                                output.string(), error.message()));
+    path_ = output / "store" / ".lock";
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd_ < 0)
+      throw IoError(fmt::format("{}: the output folder is not writable: {}; choose another with --output",
+                                output.string(), std::strerror(errno)));
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       ::close(fd_);
-      throw IoError(fmt::format("{}: another job is writing to this output folder; wait for it or choose another with --output", output.string()));
+      throw IoError(
+          fmt::format("{}: another job is writing to this output folder; wait for it or choose another with --output",
+                      output.string()));
     }
   }
-  ~OutputLock() { ::close(fd_); }
+  ~OutputLock() {
+    std::error_code ignored;
+    if (!created_.empty()) fs::remove(path_, ignored);
+    for (const auto& folder : created_) fs::remove(folder, ignored);
+    ::close(fd_);
+  }
+  void keep() { created_.clear(); }
   OutputLock(const OutputLock&) = delete;
   OutputLock& operator=(const OutputLock&) = delete;
 
  private:
+  fs::path path_;
+  std::vector<fs::path> created_;  ///< innermost first
   int fd_ = -1;
 };
 
@@ -58,7 +75,9 @@ void check_folders(const Job& job) {
     return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
   };
   if (inside(output, cohort) || inside(cohort, output))
-    throw ConfigError(fmt::format("output = {}: equal to, inside or above the cohort folder {}; choose a folder beside it", job.output.string(), job.cohort.path.string()));
+    throw ConfigError(
+        fmt::format("{}: output = {}: equal to, inside or above the cohort folder {}; choose a folder beside it",
+                    job.output_where, job.output.string(), job.cohort.path.string()));
 }
 
 /// Temporaries of a killed run: nobody else writes here while the lock is held.
@@ -66,11 +85,14 @@ void remove_leftovers(const fs::path& output) {
   std::error_code error;
   std::vector<fs::path> leftovers;
   for (fs::recursive_directory_iterator it(output, error), end; !error && it != end; it.increment(error))
-    if (const auto name = it->path().filename().string(); name.starts_with('.') && name.find(".tmp-") != std::string::npos) leftovers.push_back(it->path());
+    if (const auto name = it->path().filename().string();
+        name.starts_with('.') && name.find(".tmp-") != std::string::npos)
+      leftovers.push_back(it->path());
   for (const auto& file : leftovers) fs::remove(file, error);
 }
 
-void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std::vector<ReuseVerdict>& verdicts, RunMode mode) {
+void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std::vector<ReuseVerdict>& verdicts,
+                RunMode mode) {
   std::size_t reused = 0;
   for (std::size_t i = 0; i < plan.size(); ++i) {
     const auto& task = plan[i];
@@ -87,8 +109,10 @@ void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std:
       if (std::find(reads.begin(), reads.end(), id) == reads.end()) reads.push_back(id);
     }
     std::vector<std::string> writes;
-    for (const auto& spec : job.stages[static_cast<std::size_t>(task.stage)].stage->ports().writes) writes.push_back(spec.name);
-    fmt::print("        reads  {}\n        writes {} -> {}\n", reads.empty() ? "nothing" : join(reads), join(writes), artifact_path(job.output, task.info).string());
+    for (const auto& spec : job.stages[static_cast<std::size_t>(task.stage)].stage->ports().writes)
+      writes.push_back(spec.name);
+    fmt::print("        reads  {}\n        writes {} -> {}\n", reads.empty() ? "nothing" : join(reads), join(writes),
+               artifact_path(job.output, task.info).string());
   }
   fmt::print("{} tasks: {} to run, {} reused\n", plan.size(), plan.size() - reused, reused);
 }
@@ -112,17 +136,22 @@ class JobRun {
       lock = std::make_unique<OutputLock>(job_.output);
       remove_leftovers(job_.output);
     }
-    inputs_ = check_inputs(job_, comm_, log_);
+    inputs_ = check_inputs(job_, comm_);
+    if (lock) lock->keep();
     plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
     std::vector<ReuseVerdict> verdicts;
     if (comm_.rank() == 0) verdicts = judge_reuse(plan_, job_.output, info_.threads);
     if (mode != RunMode::run) {
-      if (comm_.rank() == 0) print_plan(job_, plan_, verdicts, mode);
+      if (comm_.rank() == 0) {
+        tell_about_inputs();
+        print_plan(job_, plan_, verdicts, mode);
+      }
       comm_.barrier("end of the plan");
       return ExitCode::done;
     }
     log_.open(job_.output / "logs");
     log_.event("start", {{"version", version}, {"ranks", comm_.size()}, {"threads", info_.threads}});
+    if (comm_.rank() == 0) tell_about_inputs();
     const auto outcomes = run_tasks(verdicts);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     int code = 0;
@@ -131,6 +160,15 @@ class JobRun {
   }
 
  private:
+  void tell_about_inputs() {
+    const Cohort& cohort = inputs_.cohort;
+    for (const auto& warning : cohort.warnings) log_.warn(warning);
+    for (const auto& series : cohort.series)
+      for (const auto& warning : series.warnings) log_.warn(series.name + ": " + warning);
+    for (const auto& skipped : cohort.skipped)
+      log_.error(fmt::format("{} is skipped: {}", skipped.name, skipped.reason));
+  }
+
   std::vector<TaskOutcome> run_tasks(const std::vector<ReuseVerdict>& verdicts) {
     std::string reuse;
     for (const auto& verdict : verdicts) reuse += verdict.reuse ? '1' : '0';
@@ -151,30 +189,43 @@ class JobRun {
     const auto to_run = static_cast<std::size_t>(std::count(reuse.begin(), reuse.end(), '0'));
     std::unique_ptr<Progress> progress;
     if (comm_.rank() == 0) {
-      log_.info(fmt::format("{} tasks: {} to run, {} reused; {} rank{} with {} thread{} each", plan_.size(), to_run, plan_.size() - to_run,
-                            comm_.size(), comm_.size() == 1 ? "" : "s", info_.threads, info_.threads == 1 ? "" : "s"));
+      log_.info(fmt::format("{} tasks: {} to run, {} reused; {} rank{} with {} thread{} each", plan_.size(), to_run,
+                            plan_.size() - to_run, comm_.size(), comm_.size() == 1 ? "" : "s", info_.threads,
+                            info_.threads == 1 ? "" : "s"));
       for (std::size_t i = 0; i < plan_.size(); ++i)
-        if (verdicts[i].damaged) log_.warn(fmt::format("{}: {}; it is made anew", artifact_path(job_.output, plan_[i].info).string(), verdicts[i].reason));
+        if (verdicts[i].damaged)
+          log_.warn(fmt::format("{}: {}; it is made anew", artifact_path(job_.output, plan_[i].info).string(),
+                                verdicts[i].reason));
       progress = std::make_unique<Progress>(to_run, cost, stderr);
     }
     DispatchHooks hooks;
     hooks.stop_requested = stop_signal_received;
-    hooks.execute = [&](int task, const std::vector<int>& failed) { return execute(plan_[static_cast<std::size_t>(task)], failed); };
-    hooks.started = [&](int task, int rank) { progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank); };
+    hooks.execute = [&](int task, const std::vector<int>& failed) {
+      return execute(plan_[static_cast<std::size_t>(task)], failed);
+    };
+    hooks.started = [&](int task, int rank) {
+      progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank);
+    };
     hooks.finished = [&](int task, const TaskOutcome& outcome) {
       const auto& planned = plan_[static_cast<std::size_t>(task)];
       if (outcome.status == TaskStatus::not_run) return;
       progress->finished(planned.info.id(), outcome.rank, outcome.seconds, planned.cost,
-                         outcome.status == TaskStatus::failed ? "FAILED" : outcome.status == TaskStatus::skipped ? "skipped, its inputs failed" : "");
+                         outcome.status == TaskStatus::failed    ? "FAILED"
+                         : outcome.status == TaskStatus::skipped ? "skipped, its inputs failed"
+                                                                 : "");
     };
     return run_graph(comm_, graph, hooks);
   }
 
-  const Stage& stage_of(const PlannedTask& task) const { return *job_.stages[static_cast<std::size_t>(task.stage)].stage; }
+  const Stage& stage_of(const PlannedTask& task) const {
+    return *job_.stages[static_cast<std::size_t>(task.stage)].stage;
+  }
 
   TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed) {
     const auto start = std::chrono::steady_clock::now();
-    const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    const auto seconds = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
     log_.event("task started", {{"task", task.info.id()}});
     try {
       std::vector<std::string> missing;
@@ -186,7 +237,9 @@ class JobRun {
         inputs.push_back({source, artifact_path(job_.output, source), input.port});
       }
       ArtifactWriter output(artifact_path(job_.output, task.info), key_without(task.key, missing), task.made_from);
-      StageContext context(task.info, info_, inputs_.cohort, StoreView(task.info.id(), task.info.held_out, std::move(inputs)), output, log_, stop_signal_received);
+      StageContext context(task.info, info_, inputs_.cohort,
+                           StoreView(task.info.id(), task.info.held_out, std::move(inputs)), output, log_,
+                           stop_signal_received);
       stage_of(task).run(context);
       output.commit();
     } catch (const TaskFailure& failure) {
@@ -210,11 +263,19 @@ class JobRun {
       const bool bad = outcome.status == TaskStatus::failed || outcome.status == TaskStatus::skipped;
       not_run += outcome.status == TaskStatus::not_run;
       if (bad) failures.push_back(plan_[i].info.id() + ": " + outcome.message);
-      tasks.push_back({{"task", plan_[i].info.id()}, {"key", plan_[i].key}, {"reused", verdicts[i].reuse}, {"seconds", outcome.seconds}, {"rank", outcome.rank},
-                       {"status", outcome.status == TaskStatus::done ? "done" : bad ? "failed" : "not run"}});
+      tasks.push_back({{"task", plan_[i].info.id()},
+                       {"key", plan_[i].key},
+                       {"reused", verdicts[i].reuse},
+                       {"seconds", outcome.seconds},
+                       {"rank", outcome.rank},
+                       {"status", outcome.status == TaskStatus::done ? "done"
+                                  : bad                              ? "failed"
+                                                                     : "not run"}});
     }
     for (const auto& skipped : inputs_.cohort.skipped) failures.push_back(skipped.name + ": " + skipped.reason);
-    const json manifest{{"version", version}, {"job", job_.resolved}, {"ranks", comm_.size()}, {"seconds", seconds}, {"complete", not_run == 0}, {"failures", failures}, {"tasks", tasks}};
+    const json manifest{{"version", version}, {"job", job_.resolved},     {"ranks", comm_.size()},
+                        {"seconds", seconds}, {"complete", not_run == 0}, {"failures", failures},
+                        {"tasks", tasks}};
     write_file_atomically(job_.output / "manifest.json", manifest.dump(1) + "\n");
     if (not_run > 0) {
       log_.warn(fmt::format("stopped on request with {} tasks left; the same command goes on from here", not_run));
@@ -227,7 +288,8 @@ class JobRun {
     }
     std::fflush(stdout);
     if (!failures.empty()) {
-      log_.error(fmt::format("finished in {:.1f} s, but {} part{} failed:", seconds, failures.size(), failures.size() == 1 ? "" : "s"));
+      log_.error(fmt::format("finished in {:.1f} s, but {} part{} failed:", seconds, failures.size(),
+                             failures.size() == 1 ? "" : "s"));
       for (const auto& failure : failures) log_.error(failure.get<std::string>());
       return ExitCode::partial;
     }
@@ -245,6 +307,8 @@ class JobRun {
 
 }  // namespace
 
-ExitCode run_job(const Job& job, RunMode mode, Communicator& communicator, Log& log) { return JobRun(job, communicator, log).run(mode); }
+ExitCode run_job(const Job& job, RunMode mode, Communicator& communicator, Log& log) {
+  return JobRun(job, communicator, log).run(mode);
+}
 
 }  // namespace perfpipe

@@ -1,10 +1,9 @@
 #include "pipeline/threads_of_rank.hpp"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
+#include <sched.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 

@@ -1,13 +1,13 @@
 // aif: the arterial input function of a series, searched for or from a table.
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "formats/table.hpp"
 #include "stages/aif_search.hpp"
 #include "stages/maps.hpp"
 #include "stages/resampling.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -17,7 +17,13 @@ struct AifOptions {
 };
 
 /// Voxels [voxel, (x, y, z)] whose mean curve is the AIF; none where it comes from a table.
-DatasetSpec aif_voxels_spec() { return {"aif_voxels", {"voxel", "axis"}, "1", ElementType::int32, "voxels of the arterial input function: x, y, z, from 0"}; }
+DatasetSpec aif_voxels_spec() {
+  return {"aif_voxels",
+          {"voxel", "axis"},
+          "1",
+          ElementType::int32,
+          "voxels of the arterial input function: x, y, z, from 0"};
+}
 
 class Aif final : public StageWith<AifOptions> {
  public:
@@ -27,17 +33,22 @@ class Aif final : public StageWith<AifOptions> {
     StageType type;
     type.name = "aif";
     type.scope = Scope::patient;
-    type.summary = "Finds the arterial input function in the tissue curves, or reads it from a table beside the series.";
+    type.version = 2;
+    type.summary =
+        "Finds the arterial input function in the tissue curves, or reads it from a table beside the series.";
     type.reference = "Mouridsen et al., Magn Reson Med 55:524 (2006)";
     return type;
   }
   static OptionTable<AifOptions> table() {
     OptionTable<AifOptions> t;
-    t.choice("method", &AifOptions::method, {"mouridsen", "file"}, "mouridsen: automatic, by clustering; file: the table ..._aif.tsv (time_s, value) beside the series");
+    t.choice("method", &AifOptions::method, {"mouridsen", "file"},
+             "mouridsen: automatic, by clustering; file: the table ..._aif.tsv (time_s, value) beside the series");
     return t;
   }
 
-  Ports ports() const override { return {{{tissue_curves_spec()}, {brain_mask_spec()}}, {aif_spec(), aif_voxels_spec()}}; }
+  Ports ports() const override {
+    return {{{tissue_curves_spec()}, {brain_mask_spec()}}, {aif_spec(), aif_voxels_spec()}};
+  }
   std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
     if (options_.method != "file") return {};
     return {cohort.series[static_cast<std::size_t>(task.series)].aif};
@@ -45,7 +56,10 @@ class Aif final : public StageWith<AifOptions> {
   void check(const Cohort& cohort, Findings& findings) const override {
     if (options_.method != "file") return;
     for (const auto& series : cohort.series)
-      if (series.aif.empty()) findings.add(series.image.string(), "aif.method = file, but there is no table beside the series; add ..._aif.tsv (columns time_s and value), name one in the job (cohort.patients), or set aif.method: mouridsen");
+      if (series.aif.empty())
+        findings.add(series.image.string(),
+                     "aif.method = file, but there is no table beside the series; add ..._aif.tsv (columns time_s and "
+                     "value), name one in the job (cohort.patients), or set aif.method: mouridsen");
   }
   double cost(const TaskInfo&) const override { return 0.3; }
 
@@ -65,18 +79,26 @@ class Aif final : public StageWith<AifOptions> {
       voxels = search(context, tissue, aif);
     }
     const auto peak = std::max_element(aif.begin(), aif.end());
-    if (!(*peak > 0.0f)) throw InputError(context.series().image.string() + ": the arterial input function has no positive value; give one by aif.method: file");
+    if (!(*peak > 0.0f))
+      throw InputError(context.series().image.string() +
+                       ": the arterial input function has no positive value; give one by aif.method: file");
     auto& output = context.output();
     output.write<float>(aif_spec(), {samples}, aif);
     output.write<std::int32_t>(aif_voxels_spec(), {static_cast<std::int64_t>(voxels.size()) / 3, 3}, voxels);
-    output.set_metadata({{"method", options_.method}, {"voxels", voxels.size() / 3}, {"peak", *peak}, {"start_s", grid.start}, {"dt_s", grid.dt},
-                         {"time_to_peak_s", grid.start + grid.dt * static_cast<double>(peak - aif.begin())}, {"warnings", context.warnings()}});
+    output.set_metadata({{"method", options_.method},
+                         {"voxels", voxels.size() / 3},
+                         {"peak", *peak},
+                         {"start_s", grid.start},
+                         {"dt_s", grid.dt},
+                         {"time_to_peak_s", grid.start + grid.dt * static_cast<double>(peak - aif.begin())},
+                         {"warnings", context.warnings()}});
     publish_table(context, grid, aif, voxels);
   }
 
  private:
   /// Two passes over the slabs: areas of all voxels of the mask, then the curves of those with the largest.
-  static std::vector<std::int32_t> search(StageContext& context, const ArtifactReader& tissue, std::vector<float>& aif) {
+  static std::vector<std::int32_t> search(StageContext& context, const ArtifactReader& tissue,
+                                          std::vector<float>& aif) {
     const auto dims = tissue.dims("tissue_curves");
     const std::int64_t nz = dims[0], plane = dims[1] * dims[2], samples = dims[3];
     const auto mask = context.store().open("brain_mask").read<std::uint8_t>("brain_mask");
@@ -87,13 +109,16 @@ class Aif final : public StageWith<AifOptions> {
       for (std::size_t v = 0; v < slab.size() / static_cast<std::size_t>(samples); ++v) {
         if (mask[static_cast<std::size_t>(z * plane) + v] == 0) continue;
         double area = 0.0;
-        for (std::int64_t t = 0; t < samples; ++t) area += slab[v * static_cast<std::size_t>(samples) + static_cast<std::size_t>(t)];
+        for (std::int64_t t = 0; t < samples; ++t)
+          area += slab[v * static_cast<std::size_t>(samples) + static_cast<std::size_t>(t)];
         areas.push_back(static_cast<float>(area));
       }
     }
     auto sorted = areas;
-    const auto keep = std::max<std::size_t>(1, static_cast<std::size_t>(aif_candidate_share * static_cast<double>(sorted.size())));
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(keep) - 1, sorted.end(), std::greater<>());
+    const auto keep =
+        std::max<std::size_t>(1, static_cast<std::size_t>(aif_candidate_share * static_cast<double>(sorted.size())));
+    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(keep) - 1, sorted.end(),
+                     std::greater<>());
     const float least = std::max(sorted[keep - 1], 1e-30f);
 
     std::vector<float> curves;
@@ -109,28 +134,41 @@ class Aif final : public StageWith<AifOptions> {
         curves.insert(curves.end(), curve, curve + samples);
       }
     }
-    if (where.empty()) throw InputError(context.series().image.string() + ": no voxel of the mask has a positive area under its curve, so no artery can be found; check the mask and `kind`");
+    if (where.empty())
+      throw InputError(context.series().image.string() +
+                       ": no voxel of the mask has a positive area under its curve, so no artery can be found; check "
+                       "the mask and `kind`");
     const auto chosen = mouridsen_select(curves, samples);
     std::vector<double> sum(static_cast<std::size_t>(samples), 0.0);
     std::vector<std::int32_t> voxels;
     for (auto row : chosen) {
-      for (std::int64_t t = 0; t < samples; ++t) sum[static_cast<std::size_t>(t)] += curves[static_cast<std::size_t>(row * samples + t)];
+      for (std::int64_t t = 0; t < samples; ++t)
+        sum[static_cast<std::size_t>(t)] += curves[static_cast<std::size_t>(row * samples + t)];
       const auto voxel = where[static_cast<std::size_t>(row)];
-      voxels.insert(voxels.end(), {static_cast<std::int32_t>(voxel % dims[2]), static_cast<std::int32_t>(voxel / dims[2] % dims[1]), static_cast<std::int32_t>(voxel / plane)});
+      voxels.insert(voxels.end(),
+                    {static_cast<std::int32_t>(voxel % dims[2]), static_cast<std::int32_t>(voxel / dims[2] % dims[1]),
+                     static_cast<std::int32_t>(voxel / plane)});
     }
-    for (std::size_t t = 0; t < aif.size(); ++t) aif[t] = static_cast<float>(sum[t] / static_cast<double>(chosen.size()));
+    for (std::size_t t = 0; t < aif.size(); ++t)
+      aif[t] = static_cast<float>(sum[t] / static_cast<double>(chosen.size()));
     return voxels;
   }
 
-  static void publish_table(StageContext& context, const TimeGrid& grid, const std::vector<float>& aif, const std::vector<std::int32_t>& voxels) {
+  static void publish_table(StageContext& context, const TimeGrid& grid, const std::vector<float>& aif,
+                            const std::vector<std::int32_t>& voxels) {
     std::vector<double> times, values(aif.begin(), aif.end());
     for (std::size_t i = 0; i < aif.size(); ++i) times.push_back(grid.start + grid.dt * static_cast<double>(i));
-    const auto folder = std::filesystem::path("derivatives") / context.series().subject / context.series().session / "perf";
+    const auto folder =
+        std::filesystem::path("derivatives") / context.series().subject / context.series().session / "perf";
     const auto stem = context.series().name + (context.task().stage == "aif" ? "" : "_desc-" + context.task().stage);
     context.publish(folder / (stem + "_aif.tsv"), format_tsv({"time_s", "value"}, {times, values}));
     nlohmann::json list = nlohmann::json::array();
     for (std::size_t i = 0; i + 2 < voxels.size(); i += 3) list.push_back({voxels[i], voxels[i + 1], voxels[i + 2]});
-    context.publish(folder / (stem + "_aif.json"), nlohmann::json{{"Description", "Arterial input function; voxels are x, y, z from 0"}, {"Voxels", list}}.dump(1) + "\n");
+    context.publish(
+        folder / (stem + "_aif.json"),
+        nlohmann::json{{"Description", "Arterial input function; voxels are x, y, z from 0"}, {"Voxels", list}}.dump(
+            1) +
+            "\n");
   }
 };
 

@@ -1,11 +1,11 @@
 #include "stages/aif_search.hpp"
 
+#include "stages/concentration.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
-
-#include "stages/concentration.hpp"
 
 namespace perfpipe {
 namespace {
@@ -20,22 +20,27 @@ double first_moment(std::span<const double> curve) {
   return area > 0.0 ? moment / area : static_cast<double>(curve.size());
 }
 
-/// Clusters the rows and returns those of the cluster with the lowest first moment of its mean curve.
-/// `areas` turn the unit-area windows back into concentrations.
-std::vector<std::int64_t> earliest_cluster(const std::vector<std::vector<double>>& windows, const std::vector<double>& areas,
-                                           const std::vector<std::int64_t>& rows) {
+/// Clusters the rows and returns those of the cluster with the lowest first moment of its mean curve, and of the
+/// clusters that are as early. `areas` turn the unit-area windows back into concentrations.
+std::vector<std::int64_t> earliest_clusters(const std::vector<std::vector<double>>& windows,
+                                            const std::vector<double>& areas, const std::vector<std::int64_t>& rows) {
   const auto n = static_cast<std::int64_t>(rows.size());
   if (n < aif_clusters) return rows;
   std::vector<std::int64_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
   std::vector<double> moments;
   for (auto row : rows) moments.push_back(first_moment(windows[static_cast<std::size_t>(row)]));
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return moments[static_cast<std::size_t>(a)] < moments[static_cast<std::size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    return moments[static_cast<std::size_t>(a)] < moments[static_cast<std::size_t>(b)];
+  });
   std::vector<int> start(rows.size());
-  for (std::int64_t i = 0; i < n; ++i) start[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = static_cast<int>(i * aif_clusters / n);
+  for (std::int64_t i = 0; i < n; ++i)
+    start[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = static_cast<int>(i * aif_clusters / n);
   const auto dims = windows[static_cast<std::size_t>(rows[0])].size();
   std::vector<double> points;
-  for (auto row : rows) points.insert(points.end(), windows[static_cast<std::size_t>(row)].begin(), windows[static_cast<std::size_t>(row)].end());
+  for (auto row : rows)
+    points.insert(points.end(), windows[static_cast<std::size_t>(row)].begin(),
+                  windows[static_cast<std::size_t>(row)].end());
   const auto cluster = k_means(points, static_cast<std::int64_t>(dims), aif_clusters, start);
   std::array<double, aif_clusters> moment{}, peak{};
   for (int c = 0; c < aif_clusters; ++c) {
@@ -50,17 +55,19 @@ std::vector<std::int64_t> earliest_cluster(const std::vector<std::vector<double>
       }
     }
     moment[static_cast<std::size_t>(c)] = first_moment(shape);
-    peak[static_cast<std::size_t>(c)] = members > 0 ? *std::max_element(curve.begin(), curve.end()) / static_cast<double>(members) : 0.0;
+    peak[static_cast<std::size_t>(c)] =
+        members > 0 ? *std::max_element(curve.begin(), curve.end()) / static_cast<double>(members) : 0.0;
   }
   const double highest = *std::max_element(peak.begin(), peak.end());
-  int best = -1;
-  for (int c = 0; c < aif_clusters; ++c) {
-    const auto i = static_cast<std::size_t>(c);
-    if (peak[i] > 0.0 && peak[i] >= aif_peak_share * highest && (best < 0 || moment[i] < moment[static_cast<std::size_t>(best)])) best = c;
-  }
+  const auto arterial = [&](std::size_t c) { return peak[c] > 0.0 && peak[c] >= aif_peak_share * highest; };
+  double earliest = INFINITY;
+  for (std::size_t c = 0; c < peak.size(); ++c)
+    if (arterial(c)) earliest = std::min(earliest, moment[c]);
   std::vector<std::int64_t> kept;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (cluster[i] == best) kept.push_back(rows[i]);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto c = static_cast<std::size_t>(cluster[i]);
+    if (arterial(c) && moment[c] <= earliest + aif_same_moment) kept.push_back(rows[i]);
+  }
   return kept;
 }
 
@@ -79,7 +86,8 @@ std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int 
       for (std::size_t t = 0; t < d; ++t) centres[c * d + t] += points[i * d + t];
     }
     for (std::size_t c = 0; c < members.size(); ++c)
-      for (std::size_t t = 0; t < d; ++t) centres[c * d + t] /= static_cast<double>(std::max<std::int64_t>(members[c], 1));
+      for (std::size_t t = 0; t < d; ++t)
+        centres[c * d + t] /= static_cast<double>(std::max<std::int64_t>(members[c], 1));
     bool changed = false;
     for (std::size_t i = 0; i < n; ++i) {
       int best = assignment[i];
@@ -106,15 +114,21 @@ std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int 
 
 std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples) {
   const auto n = static_cast<std::int64_t>(curves.size()) / samples;
-  const auto at = [&](std::int64_t row, std::int64_t t) { return static_cast<double>(curves[static_cast<std::size_t>(row * samples + t)]); };
-  std::vector<double> roughness(static_cast<std::size_t>(n)), mean(static_cast<std::size_t>(samples), 0.0);
+  const auto at = [&](std::int64_t row, std::int64_t t) {
+    return static_cast<double>(curves[static_cast<std::size_t>(row * samples + t)]);
+  };
+  std::vector<double> mean(static_cast<std::size_t>(samples), 0.0);
+  for (std::int64_t row = 0; row < n; ++row)
+    for (std::int64_t t = 0; t < samples; ++t) mean[static_cast<std::size_t>(t)] += at(row, t);
+  const std::int64_t arrival = bolus_arrival(mean);
+  const std::int64_t first = std::max<std::int64_t>(0, arrival - 1), last = std::min(samples, arrival + 12);
+
+  std::vector<double> roughness(static_cast<std::size_t>(n));
   for (std::int64_t row = 0; row < n; ++row) {
     double area = 0.0, rough = 0.0;
-    for (std::int64_t t = 0; t < samples; ++t) {
-      area += at(row, t);
-      mean[static_cast<std::size_t>(t)] += at(row, t);
-    }
+    for (std::int64_t t = 0; t < samples; ++t) area += at(row, t);
     for (std::int64_t t = 1; t + 1 < samples; ++t) {
+      if (t + 1 >= first && t - 1 < last) continue;
       const double second = at(row, t - 1) - 2.0 * at(row, t) + at(row, t + 1);
       rough += second * second;
     }
@@ -122,12 +136,13 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
   }
   std::vector<std::int64_t> rows(static_cast<std::size_t>(n));
   std::iota(rows.begin(), rows.end(), 0);
-  std::stable_sort(rows.begin(), rows.end(), [&](auto a, auto b) { return roughness[static_cast<std::size_t>(a)] < roughness[static_cast<std::size_t>(b)]; });
-  rows.resize(static_cast<std::size_t>(std::max<std::int64_t>(std::min<std::int64_t>(n, 1), n - static_cast<std::int64_t>(aif_rough_share * static_cast<double>(n)))));
+  std::stable_sort(rows.begin(), rows.end(), [&](auto a, auto b) {
+    return roughness[static_cast<std::size_t>(a)] < roughness[static_cast<std::size_t>(b)];
+  });
+  rows.resize(static_cast<std::size_t>(std::max<std::int64_t>(
+      std::min<std::int64_t>(n, 1), n - static_cast<std::int64_t>(aif_rough_share * static_cast<double>(n)))));
   std::sort(rows.begin(), rows.end());
 
-  const std::int64_t arrival = bolus_arrival(mean);
-  const std::int64_t first = std::max<std::int64_t>(0, arrival - 1), last = std::min(samples, arrival + 12);
   std::vector<double> areas(static_cast<std::size_t>(n), 0.0);
   std::vector<std::vector<double>> windows(static_cast<std::size_t>(n));
   for (auto row : rows) {
@@ -136,7 +151,7 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
     for (std::int64_t t = first; t < last; ++t) area += at(row, t);
     for (std::int64_t t = first; t < last; ++t) window.push_back(area > 0.0 ? at(row, t) / area : 0.0);
   }
-  return earliest_cluster(windows, areas, earliest_cluster(windows, areas, rows));
+  return earliest_clusters(windows, areas, earliest_clusters(windows, areas, rows));
 }
 
 }  // namespace perfpipe

@@ -12,18 +12,26 @@ inline constexpr double aif_candidate_share = 0.10;
 inline constexpr double aif_rough_share = 0.25;
 inline constexpr int aif_clusters = 5;
 inline constexpr double aif_peak_share = 0.5;
+inline constexpr double aif_same_moment = 0.5;  ///< samples
 
 /// Mouridsen et al., Magn Reson Med 55:524 (2006), made deterministic. `curves` [n, samples] are the candidates (the
 /// aif_candidate_share with the largest area under the curve), in any unit. Returns the rows whose mean is the AIF.
-/// Steps: drop the roughest 25 % by the sum of squared second differences of the unit-area curve; normalise each to unit
-/// area over the passage [arrival - 1, arrival + 12) samples; k-means with k = 5, started from the curves sorted by first moment and
-/// cut in five; keep the cluster with the lowest first moment; k-means once more inside it.
-/// Ours: a cluster whose mean curve peaks below aif_peak_share of the highest cluster's is never kept. Noisy late tissue
-/// has little area in the window, and divided by it made the earliest "cluster" in five of six simulated patients.
+/// Steps: drop the roughest 25 % by the sum of squared second differences of the unit-area curve; normalise each to
+/// unit area over the passage [arrival - 1, arrival + 12) samples; k-means with k = 5, started from the curves sorted
+/// by first moment and cut in five; keep the cluster with the lowest first moment; k-means once more inside it.
+///
+/// Ours, each measured on simulated patients of 32x32x3 to 96x96x8 voxels:
+/// - A cluster whose mean curve peaks below aif_peak_share of the highest cluster's is never kept. Noisy late
+///   tissue has little area in the window, and divided by it made the earliest "cluster" in five of six patients.
+/// - Second differences count outside the passage alone. Inside, a narrow bolus is what makes them large: at SNR
+///   100 and above all arteries fell among the roughest, and a vein was taken for 17 of 48 patients.
+/// - Clusters whose first moment is within aif_same_moment of the lowest are kept with it. Arteries with one and
+///   the same curve differ by noise alone, and the earliest fifth of them is a biased choice: at SNR 20 it raised
+///   the peak by up to 27 % and moved it up to 2 s forward.
 std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples);
 
-/// Lloyd's k-means on the rows of `points` [n, dims] in the given start assignment; at most 100 rounds, ties to the lower
-/// cluster. Returns the cluster of each row. An emptied cluster stays empty.
+/// Lloyd's k-means on the rows of `points` [n, dims] in the given start assignment; at most 100 rounds, ties to the
+/// lower cluster. Returns the cluster of each row. An emptied cluster stays empty.
 std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int clusters, std::vector<int> assignment);
 
 }  // namespace perfpipe

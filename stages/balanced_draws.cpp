@@ -12,13 +12,15 @@ std::int64_t ClassEdges::class_of(double value) const {
 
 std::vector<double> ClassEdges::edges() const {
   std::vector<double> all;
-  for (std::int64_t i = 0; i <= classes; ++i) all.push_back(upper * static_cast<double>(i) / static_cast<double>(classes));
+  for (std::int64_t i = 0; i <= classes; ++i)
+    all.push_back(upper * static_cast<double>(i) / static_cast<double>(classes));
   return all;
 }
 
 std::vector<ClassDraw> draw_balanced(const std::vector<std::int64_t>& members, std::int64_t total, Random& random) {
   std::vector<ClassDraw> draws(members.size());
-  const auto filled = static_cast<std::int64_t>(std::count_if(members.begin(), members.end(), [](auto m) { return m > 0; }));
+  const auto filled =
+      static_cast<std::int64_t>(std::count_if(members.begin(), members.end(), [](auto m) { return m > 0; }));
   if (filled == 0) return draws;
   std::int64_t rank = 0;
   for (std::size_t c = 0; c < members.size(); ++c) {
@@ -27,7 +29,8 @@ std::vector<ClassDraw> draw_balanced(const std::vector<std::int64_t>& members, s
     auto& draw = draws[c];
     draw.with_replacement = members[c] < share;
     if (draw.with_replacement) {
-      for (std::int64_t i = 0; i < share; ++i) draw.ordinals.push_back(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(members[c]))));
+      for (std::int64_t i = 0; i < share; ++i)
+        draw.ordinals.push_back(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(members[c]))));
     } else {
       // Floyd's sampling (CACM 30:754, 1987): each subset equally likely, memory for the sample alone.
       std::unordered_set<std::int64_t> taken;

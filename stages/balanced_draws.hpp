@@ -1,10 +1,10 @@
 // Balanced draws: the same number of samples from each class of the target's value.
 #pragma once
 
+#include "core/random.hpp"
+
 #include <cstdint>
 #include <vector>
-
-#include "core/random.hpp"
 
 namespace perfpipe {
 
@@ -22,8 +22,8 @@ struct ClassDraw {
   bool with_replacement = false;
 };
 
-/// Draws `total` samples from classes with these member counts: equal shares for the classes that are not empty (the first
-/// get the remainder). A class with fewer members than its share is drawn with replacement.
+/// Draws `total` samples from classes with these member counts: equal shares for the classes that are not empty (the
+/// first get the remainder). A class with fewer members than its share is drawn with replacement.
 std::vector<ClassDraw> draw_balanced(const std::vector<std::int64_t>& members, std::int64_t total, Random& random);
 
 }  // namespace perfpipe

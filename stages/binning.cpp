@@ -1,13 +1,13 @@
 // binning: which voxels of the training patients a network learns from, balanced over the target's value.
-#include <algorithm>
-#include <functional>
-
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "stages/balanced_draws.hpp"
 #include "stages/maps.hpp"
 #include "stages/statistics.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -28,17 +28,24 @@ class Binning final : public StageWith<BinningOptions> {
     StageType type;
     type.name = "binning";
     type.scope = Scope::fold;
-    type.summary = "Draws each fold's training and validation voxels in equal numbers from equal-width bins of the target. Writes indices, no patches.";
+    type.summary =
+        "Draws each fold's training and validation voxels in equal numbers from equal-width bins of the target. Writes "
+        "indices, no patches.";
     type.reference = "Ho et al., ICPR 2016, section V.A";
     return type;
   }
   static OptionTable<BinningOptions> table() {
     OptionTable<BinningOptions> t;
     t.integer("bins", &BinningOptions::bins, {1, 1000}, "", "equal-width bins from 0 to the upper edge");
-    t.per_parameter("samples", &BinningOptions::samples, {10, 1e8}, "", "training samples, over all bins; a bin that is short is drawn with replacement");
-    t.number("validation_share", &BinningOptions::validation_share, {0.0, 1.0, true}, "of samples", "samples drawn in the same way from the validation patient");
-    t.number("upper_percentile", &BinningOptions::upper_percentile, {50.0, 100.0}, "%", "percentile of the fold's training targets (saturated to the paper's range) that is the upper edge; larger values join the last bin");
-    t.text("targets", &BinningOptions::targets, "name of the stage whose maps are the targets; empty: the latest before this one");
+    t.per_parameter("samples", &BinningOptions::samples, {10, 1e8}, "",
+                    "training samples, over all bins; a bin that is short is drawn with replacement");
+    t.number("validation_share", &BinningOptions::validation_share, {0.0, 1.0, true}, "of samples",
+             "samples drawn in the same way from the validation patient");
+    t.number("upper_percentile", &BinningOptions::upper_percentile, {50.0, 100.0}, "%",
+             "percentile of the fold's training targets (saturated to the paper's range) that is the upper edge; "
+             "larger values join the last bin");
+    t.text("targets", &BinningOptions::targets,
+           "name of the stage whose maps are the targets; empty: the latest before this one");
     return t;
   }
 
@@ -53,7 +60,11 @@ class Binning final : public StageWith<BinningOptions> {
   void check(const Cohort& cohort, Findings& findings) const override {
     const auto subjects = cohort.subjects().size();
     if (subjects < 3)
-      findings.add(cohort.path.string(), fmt::format("{} subject(s); leave-one-patient-out needs at least 3: one held out, one to validate, one to train", subjects));
+      findings.add(
+          cohort.path.string(),
+          fmt::format(
+              "{} subject(s); leave-one-patient-out needs at least 3: one held out, one to validate, one to train",
+              subjects));
   }
   double cost(const TaskInfo&) const override { return 0.5; }
 
@@ -65,18 +76,26 @@ class Binning final : public StageWith<BinningOptions> {
 
     Histogram histogram(facts(parameter).paper_maximum);
     for (const auto& input : inputs)
-      if (input.task.subject != validation) for_each_target(context, input, parameter, [&](double target, std::int64_t) { histogram.add(target); });
+      if (input.task.subject != validation)
+        for_each_target(context, input, parameter, [&](double target, std::int64_t) { histogram.add(target); });
     if (histogram.count() == 0) throw TaskFailure("the training patients' masks are empty; check their brain masks");
     const ClassEdges edges{std::max(histogram.percentile(options_.upper_percentile), 1e-6), options_.bins};
 
     Random random(context.job().seed, "binning/" + context.task().name);
     nlohmann::json series = nlohmann::json::array();
     for (const auto& input : inputs) series.push_back(input.task.name);
-    nlohmann::json metadata{{"series", series}, {"validation_subject", validation}, {"edges", edges.edges()}, {"units", std::string(facts(parameter).units)}, {"saturated_at", facts(parameter).paper_maximum}};
+    nlohmann::json metadata{{"series", series},
+                            {"validation_subject", validation},
+                            {"edges", edges.edges()},
+                            {"units", std::string(facts(parameter).units)},
+                            {"saturated_at", facts(parameter).paper_maximum}};
     const auto total = static_cast<std::int64_t>(options_.samples[index(parameter)]);
-    metadata["training"] = draw_set(context, inputs, edges, total, "training", random, [&](const TaskInput& input) { return input.task.subject != validation; });
-    const auto validation_total = std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.validation_share * static_cast<double>(total)));
-    metadata["validation"] = draw_set(context, inputs, edges, validation_total, "validation", random, [&](const TaskInput& input) { return input.task.subject == validation; });
+    metadata["training"] = draw_set(context, inputs, edges, total, "training", random,
+                                    [&](const TaskInput& input) { return input.task.subject != validation; });
+    const auto validation_total =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.validation_share * static_cast<double>(total)));
+    metadata["validation"] = draw_set(context, inputs, edges, validation_total, "validation", random,
+                                      [&](const TaskInput& input) { return input.task.subject == validation; });
     context.output().set_metadata(metadata);
   }
 
@@ -93,7 +112,8 @@ class Binning final : public StageWith<BinningOptions> {
                               const std::function<void(double, std::int64_t)>& visit) {
     const auto maps = context.store().open(input);
     const auto masks = context.store().inputs("brain_mask");
-    const auto same = std::find_if(masks.begin(), masks.end(), [&](const TaskInput& m) { return m.task.name == input.task.name; });
+    const auto same =
+        std::find_if(masks.begin(), masks.end(), [&](const TaskInput& m) { return m.task.name == input.task.name; });
     const auto mask = context.store().open(*same);
     const auto dims = maps.dims(std::string(name(parameter)));
     const std::int64_t plane = dims[1] * dims[2], step = context.slab_slices(plane * 5);
@@ -102,17 +122,24 @@ class Binning final : public StageWith<BinningOptions> {
       const auto values = maps.read_slab<float>(std::string(name(parameter)), z, count);
       const auto inside = mask.read_slab<std::uint8_t>("brain_mask", z, count);
       for (std::size_t v = 0; v < values.size(); ++v)
-        if (inside[v] != 0) visit(std::clamp<double>(values[v], 0.0, facts(parameter).paper_maximum), z * plane + static_cast<std::int64_t>(v));
+        if (inside[v] != 0)
+          visit(std::clamp<double>(values[v], 0.0, facts(parameter).paper_maximum),
+                z * plane + static_cast<std::int64_t>(v));
     }
   }
 
-  /// Counts the members of each bin, draws ordinals, and finds their voxels in a second pass: memory for the draws alone.
-  nlohmann::json draw_set(StageContext& context, const std::vector<TaskInput>& inputs, const ClassEdges& edges, std::int64_t total,
-                          const std::string& set, Random& random, const std::function<bool(const TaskInput&)>& take) const {
+  /// Counts the members of each bin, draws ordinals, and finds their voxels in a second pass: memory for the draws
+  /// alone.
+  nlohmann::json draw_set(StageContext& context, const std::vector<TaskInput>& inputs, const ClassEdges& edges,
+                          std::int64_t total, const std::string& set, Random& random,
+                          const std::function<bool(const TaskInput&)>& take) const {
     const Parameter parameter = context.task().parameter;
     std::vector<std::int64_t> members(static_cast<std::size_t>(edges.classes), 0);
     for (const auto& input : inputs)
-      if (take(input)) for_each_target(context, input, parameter, [&](double target, std::int64_t) { ++members[static_cast<std::size_t>(edges.class_of(target))]; });
+      if (take(input))
+        for_each_target(context, input, parameter, [&](double target, std::int64_t) {
+          ++members[static_cast<std::size_t>(edges.class_of(target))];
+        });
     const auto draws = draw_balanced(members, total, random);
 
     std::vector<std::int32_t> chosen;
@@ -122,7 +149,8 @@ class Binning final : public StageWith<BinningOptions> {
       if (!take(inputs[i])) continue;
       for_each_target(context, inputs[i], parameter, [&](double target, std::int64_t voxel) {
         const auto c = static_cast<std::size_t>(edges.class_of(target));
-        for (const auto ordinal = met[c]++; next[c] < draws[c].ordinals.size() && draws[c].ordinals[next[c]] == ordinal; ++next[c]) {
+        for (const auto ordinal = met[c]++; next[c] < draws[c].ordinals.size() && draws[c].ordinals[next[c]] == ordinal;
+             ++next[c]) {
           chosen.push_back(static_cast<std::int32_t>(i));
           chosen.push_back(static_cast<std::int32_t>(voxel));
         }
@@ -137,7 +165,10 @@ class Binning final : public StageWith<BinningOptions> {
     const auto short_bins = std::count_if(draws.begin(), draws.end(), [](const auto& d) { return d.with_replacement; });
     const auto empty_bins = std::count(members.begin(), members.end(), 0);
     if (short_bins + empty_bins > 0)
-      context.log().event("binning", {{"task", context.task().id()}, {"set", set}, {"bins_with_replacement", short_bins}, {"empty_bins", empty_bins}});
+      context.log().event("binning", {{"task", context.task().id()},
+                                      {"set", set},
+                                      {"bins_with_replacement", short_bins},
+                                      {"empty_bins", empty_bins}});
     return {{"members", members}, {"drawn", drawn}, {"with_replacement", repeated}};
   }
 };

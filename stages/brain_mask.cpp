@@ -17,7 +17,8 @@ float otsu_threshold(std::span<const float> image) {
   std::array<double, classes> count{};
   const double width = (static_cast<double>(high) - low) / classes;
   for (float v : image)
-    if (std::isfinite(v)) ++count[static_cast<std::size_t>(std::min(classes - 1.0, (static_cast<double>(v) - low) / width))];
+    if (std::isfinite(v))
+      ++count[static_cast<std::size_t>(std::min(classes - 1.0, (static_cast<double>(v) - low) / width))];
   double total = 0.0, moment = 0.0;
   for (int i = 0; i < classes; ++i) {
     total += count[static_cast<std::size_t>(i)];
@@ -114,7 +115,8 @@ void fill_holes(std::vector<std::uint8_t>& mask, const Extent& extent) {
 std::vector<std::uint8_t> compute_brain_mask(std::span<const float> baseline, const Extent& extent, bool ct) {
   std::vector<std::uint8_t> mask(baseline.size());
   const float threshold = ct ? 0.0f : otsu_threshold(baseline);
-  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = ct ? baseline[i] >= 5.0f && baseline[i] <= 90.0f : baseline[i] > threshold;
+  for (std::size_t i = 0; i < mask.size(); ++i)
+    mask[i] = ct ? baseline[i] >= 5.0f && baseline[i] <= 90.0f : baseline[i] > threshold;
   keep_largest_component(mask, extent);
   fill_holes(mask, extent);
   return mask;

@@ -1,13 +1,13 @@
 // bsvd_targets: perfusion maps by deconvolution, which the networks learn from, or maps of other software.
-#include <algorithm>
-#include <array>
-
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/deconvolution.hpp"
 #include "stages/maps.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -34,11 +34,16 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   }
   static OptionTable<TargetOptions> table() {
     OptionTable<TargetOptions> t;
-    t.choice("method", &TargetOptions::method, {"bsvd", "file"}, "bsvd: block-circulant SVD; file: maps of other software beside the series (..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
-    t.number("threshold", &TargetOptions::threshold, {0.0, 1.0, true, true}, "of the largest singular value", "singular values below are cut off");
-    t.number("hematocrit_factor", &TargetOptions::hematocrit_factor, {0.1, 2.0}, "", "kH (CAPLEX Q.PH1.013), applied to CBF and CBV");
+    t.choice("method", &TargetOptions::method, {"bsvd", "file"},
+             "bsvd: block-circulant SVD; file: maps of other software beside the series "
+             "(..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
+    t.number("threshold", &TargetOptions::threshold, {0.0, 1.0, true, true}, "of the largest singular value",
+             "singular values below are cut off");
+    t.number("hematocrit_factor", &TargetOptions::hematocrit_factor, {0.1, 2.0}, "",
+             "kH (CAPLEX Q.PH1.013), applied to CBF and CBV");
     t.number("density", &TargetOptions::density, {0.5, 2.0}, "g/ml", "density of brain tissue, applied to CBF and CBV");
-    t.choice("tmax", &TargetOptions::tmax, {"integer", "subsample"}, "the sample of the maximum (as the paper), or the vertex of a parabola through three samples");
+    t.choice("tmax", &TargetOptions::tmax, {"integer", "subsample"},
+             "the sample of the maximum (as the paper), or the vertex of a parabola through three samples");
     return t;
   }
 
@@ -53,7 +58,11 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     for (const auto& series : cohort.series)
       for (Parameter p : all_parameters)
         if (series.target[index(p)].empty())
-          findings.add(series.image.string(), fmt::format("bsvd_targets.method = file, but there is no {} map beside the series; add ..._desc-target_{}.nii.gz", facts(p).label, name(p)));
+          findings.add(
+              series.image.string(),
+              fmt::format(
+                  "bsvd_targets.method = file, but there is no {} map beside the series; add ..._desc-target_{}.nii.gz",
+                  facts(p).label, name(p)));
   }
   double cost(const TaskInfo&) const override { return 0.3; }
 
@@ -85,14 +94,21 @@ class BsvdTargets final : public StageWith<TargetOptions> {
         output.write_slab<float>(std::string(name(p)), z, map);
       }
     }
-    if (negative > 0) context.log().info(fmt::format("{}: {} voxel(s) with a negative delay have Tmax 0", context.task().id(), negative));
+    if (negative > 0)
+      context.log().info(
+          fmt::format("{}: {} voxel(s) with a negative delay have Tmax 0", context.task().id(), negative));
     finish(context, negative);
   }
 
  private:
   void finish(StageContext& context, std::int64_t negative) const {
-    const std::string label = context.task().stage == "bsvd_targets" ? (options_.method == "file" ? "target" : options_.method) : context.task().stage;
-    context.output().set_metadata({{label_key, label}, {"settings", parameters()}, {"negative_delays", negative}, {"warnings", context.warnings()}});
+    const std::string label = context.task().stage == "bsvd_targets"
+                                  ? (options_.method == "file" ? "target" : options_.method)
+                                  : context.task().stage;
+    context.output().set_metadata({{label_key, label},
+                                   {"settings", parameters()},
+                                   {"negative_delays", negative},
+                                   {"warnings", context.warnings()}});
   }
 
   void copy_maps(StageContext& context) const {

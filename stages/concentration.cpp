@@ -1,21 +1,22 @@
 #include "stages/concentration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
 namespace perfpipe {
 
 std::int64_t unsteady_frames(std::span<const double> mean_signal) {
-  constexpr std::size_t first = 3, count = 6;
-  constexpr std::int64_t most = 4;
-  if (mean_signal.size() < first + count) return 0;
-  std::vector<double> window(mean_signal.begin() + first, mean_signal.begin() + first + count);
-  std::sort(window.begin(), window.end());
-  const double steady = 0.5 * (window[count / 2 - 1] + window[count / 2]);
-  std::int64_t frames = 0;
-  while (frames < most && mean_signal[static_cast<std::size_t>(frames)] > 1.05 * steady) ++frames;
-  return frames;
+  constexpr std::size_t most = 4;
+  std::size_t frame = 0;
+  while (frame < most && frame + 3 < mean_signal.size()) {
+    std::array<double, 3> next{mean_signal[frame + 1], mean_signal[frame + 2], mean_signal[frame + 3]};
+    std::sort(next.begin(), next.end());
+    if (!(mean_signal[frame] > 1.05 * next[1])) break;
+    ++frame;
+  }
+  return static_cast<std::int64_t>(frame);
 }
 
 std::int64_t baseline_frames(std::span<const double> mean_signal) {
@@ -30,11 +31,13 @@ std::int64_t baseline_frames(std::span<const double> mean_signal) {
     ++frames;
   }
   // The mean over the brain falls by some 5 to 10 % only: frames of early arrival pass the 5 % rule.
-  const double base = (mean_signal[0] + mean_signal[1 % mean_signal.size()] + mean_signal[2 % mean_signal.size()]) / 3.0;
+  const double base =
+      (mean_signal[0] + mean_signal[1 % mean_signal.size()] + mean_signal[2 % mean_signal.size()]) / 3.0;
   double largest = 0.0;
   for (double s : mean_signal) largest = std::max(largest, std::abs(s - base));
   for (std::int64_t i = 3; i < frames; ++i)
-    if (std::abs(mean_signal[static_cast<std::size_t>(i)] - base) > 0.03 * largest) return std::max<std::int64_t>(3, i - 1);
+    if (std::abs(mean_signal[static_cast<std::size_t>(i)] - base) > 0.03 * largest)
+      return std::max<std::int64_t>(3, i - 1);
   return frames;
 }
 
@@ -46,7 +49,8 @@ std::int64_t bolus_arrival(std::span<const double> mean_concentration) {
   return 0;
 }
 
-bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, std::span<float> concentration) {
+bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time,
+                      std::span<float> concentration) {
   double sum = 0.0;
   bool good = true;
   for (float s : signal) good = good && std::isfinite(s) && s > 0.0f;

@@ -1,12 +1,12 @@
 // Deconvolution of tissue curves by the arterial input function: C = Δt · A k, k(t) = CBF · R(t).
 #pragma once
 
+#include "core/parameters.hpp"
+
 #include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "core/parameters.hpp"
 
 namespace perfpipe {
 
@@ -18,10 +18,10 @@ struct DeconvolutionOperator {
   std::vector<float> matrix;  ///< [L, N]
 };
 
-/// bSVD (Wu et al., Magn Reson Med 50:164, 2003): block-circulant A of L = 2N samples, truncated SVD. A circulant matrix is
-/// normal, so its singular values are the magnitudes of the AIF's Fourier coefficients and the truncated inverse is exactly
-/// K_f = C_f / (Δt A_f) where |A_f| >= threshold · max|A|, else 0. Computed in double. `aif` [N]; throws InputError if it is
-/// all zero.
+/// bSVD (Wu et al., Magn Reson Med 50:164, 2003): block-circulant A of L = 2N samples, truncated SVD. A circulant
+/// matrix is normal, so its singular values are the magnitudes of the AIF's Fourier coefficients and the truncated
+/// inverse is exactly K_f = C_f / (Δt A_f) where |A_f| >= threshold · max|A|, else 0. Computed in double. `aif` [N];
+/// throws InputError if it is all zero.
 DeconvolutionOperator bsvd_operator(std::span<const float> aif, double dt, double threshold);
 
 /// What turns residue functions into parameters.
@@ -33,17 +33,19 @@ struct ParameterScale {
 
 /// CBF, CBV, MTT, Tmax by parameter index, from one scaled residue function k [L]:
 /// CBF = 6000 (kH/ρ) max k in ml/100g/min, CBV = 100 (kH/ρ) Δt Σk in ml/100g, MTT = 60 CBV/CBF = Δt Σk / max k in s,
-/// Tmax = Δt argmax k in s. k stays signed (clipping it biases MTT). Where argmax >= N the delay is negative: Tmax 0, and
-/// `negative_delay` is set. Without a positive value all four are 0.
+/// Tmax = Δt argmax k in s. k stays signed (clipping it biases MTT). Where argmax >= N the delay is negative: Tmax 0,
+/// and `negative_delay` is set. Without a positive value all four are 0.
 struct VoxelParameters {
   std::array<float, 4> value{};
   bool negative_delay = false;
 };
-VoxelParameters residue_parameters(std::span<const float> residue, std::int64_t samples, double dt, const ParameterScale& scale);
+VoxelParameters residue_parameters(std::span<const float> residue, std::int64_t samples, double dt,
+                                   const ParameterScale& scale);
 
-/// Deconvolves `curves` [n, N]; writes each parameter's map [n]. All voxels of a fixed block go through one matrix product;
-/// the bits do not depend on n, on the place in `curves` or on `threads`. Returns the number of negative delays.
-std::int64_t deconvolve(const DeconvolutionOperator& op, std::span<const float> curves, const ParameterScale& scale, int threads,
-                        const std::array<std::span<float>, 4>& maps);
+/// Deconvolves `curves` [n, N]; writes each parameter's map [n]. All voxels of a fixed block go through one matrix
+/// product; the bits do not depend on n, on the place in `curves` or on `threads`. Returns the number of negative
+/// delays.
+std::int64_t deconvolve(const DeconvolutionOperator& op, std::span<const float> curves, const ParameterScale& scale,
+                        int threads, const std::array<std::span<float>, 4>& maps);
 
 }  // namespace perfpipe

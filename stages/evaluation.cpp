@@ -1,13 +1,13 @@
 // evaluation: how every maker's maps agree with the targets and, for phantoms, with the truth.
-#include <algorithm>
-#include <memory>
-
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/evaluation_results.hpp"
 #include "stages/maps.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -39,13 +39,16 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     StageType type;
     type.name = "evaluation";
     type.scope = Scope::cohort;
-    type.summary = "ARMSE, agreement and Dice of all maps against the targets and, where the cohort has it, simulated truth; beside a constant predictor. Writes tables/.";
+    type.summary =
+        "ARMSE, agreement and Dice of all maps against the targets and, where the cohort has it, simulated truth; "
+        "beside a constant predictor. Writes tables/.";
     type.reference = "Ho et al., ICPR 2016, section V.C; Bland and Altman (1986); Lin (1989)";
     return type;
   }
   static OptionTable<EvaluationOptions> table() {
     OptionTable<EvaluationOptions> t;
-    t.text("reference", &EvaluationOptions::reference, "name of the stage whose maps are the targets; empty: the first of the job that writes maps");
+    t.text("reference", &EvaluationOptions::reference,
+           "name of the stage whose maps are the targets; empty: the first of the job that writes maps");
     return t;
   }
 
@@ -54,6 +57,7 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     for (const auto& spec : map_specs()) ports.reads.push_back({spec, "", true});
     ports.reads.push_back({brain_mask_spec()});
     for (Parameter p : {Parameter::cbf, Parameter::tmax}) ports.reads.push_back({tissue_mask_spec(p), "", false, true});
+    ports.writes = {results_spec()};
     return ports;
   }
   std::vector<std::filesystem::path> files(const TaskInfo&, const Cohort& cohort) const override {
@@ -68,30 +72,37 @@ class Evaluation final : public StageWith<EvaluationOptions> {
   void run(StageContext& context) const override {
     EvaluationResults results;
     for (const auto& series : context.cohort().series) evaluate_patient(context, series, results);
-    if (results.errors.empty()) context.warn("there is nothing to compare: one maker of maps, and no truth beside the series");
+    if (results.errors.empty())
+      context.warn("there is nothing to compare: one maker of maps, and no truth beside the series");
     evaluate_constants(results);
     const auto json = to_json(results);
     context.publish("tables/armse.csv", errors_csv(json));
     context.publish("tables/patients.csv", patients_csv(json));
     context.publish("tables/dice.csv", dice_csv(json));
-    context.publish("tables/results.json", json.dump(1) + "\n");
-    context.output().set_metadata({{"results", json}, {"summary", summary_text(json)}, {"warnings", context.warnings()}});
+    const std::string text = json.dump(1) + "\n";
+    context.publish("tables/results.json", text);
+    const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+    context.output().write<std::uint8_t>(results_spec(), {static_cast<std::int64_t>(bytes.size())}, bytes);
+    context.output().set_metadata({{"summary", summary_text(json)}, {"warnings", context.warnings()}});
   }
 
  private:
-  static std::optional<TaskInput> input_of(StageContext& context, const std::string& port, const Series& series, const std::string& stage = "") {
+  static std::optional<TaskInput> input_of(StageContext& context, const std::string& port, const Series& series,
+                                           const std::string& stage = "") {
     for (const auto& input : context.store().inputs(port))
       if (input.task.name == series.name && (stage.empty() || input.task.stage == stage)) return input;
     return std::nullopt;
   }
 
-  static ErrorTable& table_of(EvaluationResults& results, const std::string& maker, const std::string& reference, Parameter p) {
+  static ErrorTable& table_of(EvaluationResults& results, const std::string& maker, const std::string& reference,
+                              Parameter p) {
     for (auto& table : results.errors)
       if (table.maker == maker && table.reference == reference && table.parameter == p) return table;
     results.errors.push_back({maker, reference, p, {}});
     return results.errors.back();
   }
-  static OverlapTable& overlap_of(EvaluationResults& results, const std::string& maker, const std::string& reference, Parameter p) {
+  static OverlapTable& overlap_of(EvaluationResults& results, const std::string& maker, const std::string& reference,
+                                  Parameter p) {
     for (auto& table : results.overlaps)
       if (table.maker == maker && table.reference == reference && table.parameter == p) return table;
     results.overlaps.push_back({maker, reference, p, {}});
@@ -119,20 +130,25 @@ class Evaluation final : public StageWith<EvaluationOptions> {
         makers.push_back({label, std::move(reader), {}});
       }
       for (std::size_t m = 0; m < makers.size(); ++m) {
-        if (target && m != *target) compare(context, series, p, makers[m], makers[*target], true, brain, dims, masks, results);
+        if (target && m != *target)
+          compare(context, series, p, makers[m], makers[*target], true, brain, dims, masks, results);
         if (const auto& truth = series.truth[index(p)]; !truth.empty())
-          compare(context, series, p, makers[m], MapSource{"truth", nullptr, truth}, false, brain, dims, masks, results);
+          compare(context, series, p, makers[m], MapSource{"truth", nullptr, truth}, false, brain, dims, masks,
+                  results);
       }
     }
   }
 
-  static void compare(StageContext& context, const Series& series, Parameter p, const MapSource& maker, const MapSource& reference, bool saturate, const ArtifactReader& brain,
-                      const std::vector<std::int64_t>& dims, const std::optional<ArtifactReader>& masks, EvaluationResults& results) {
+  static void compare(StageContext& context, const Series& series, Parameter p, const MapSource& maker,
+                      const MapSource& reference, bool saturate, const ArtifactReader& brain,
+                      const std::vector<std::int64_t>& dims, const std::optional<ArtifactReader>& masks,
+                      EvaluationResults& results) {
     PatientErrors errors{series.name, series.subject, {}, 0.0, 0.0};
     PatientOverlap overlap{series.name, {}, brain.metadata().at("voxel_volume_ml")};
     Histogram histogram(facts(p).paper_maximum);
     const bool has_mask = masks && (p == Parameter::cbf || p == Parameter::tmax);
-    const double threshold = has_mask ? masks->metadata().at(p == Parameter::cbf ? "cbf_below" : "tmax_above").get<double>() : 0.0;
+    const double threshold =
+        has_mask ? masks->metadata().at(p == Parameter::cbf ? "cbf_below" : "tmax_above").get<double>() : 0.0;
     const auto marked = [&](double value) { return p == Parameter::cbf ? value < threshold : value > threshold; };
     const double most = facts(p).paper_maximum;
     const auto truth_flow = reference.artifact ? std::filesystem::path() : series.truth[index(Parameter::cbf)];

@@ -68,7 +68,8 @@ ordered_json overlap_json(const OverlapTable& table) {
                         {"reference_volume_ml", static_cast<double>(p.overlap.a) * p.voxel_ml}});
   }
   const auto summary = mean_sd(dice);
-  return {{"maker", table.maker}, {"reference", table.reference}, {"mask", name(table.parameter)}, {"dice", summary.mean}, {"dice_sd", summary.sd}, {"patients", patients}};
+  return {{"maker", table.maker}, {"reference", table.reference}, {"mask", name(table.parameter)},
+          {"dice", summary.mean}, {"dice_sd", summary.sd},        {"patients", patients}};
 }
 
 std::string number(const ordered_json& value) { return fmt::format("{:.9g}", value.get<double>()); }
@@ -86,7 +87,8 @@ void evaluate_constants(EvaluationResults& results) {
         ++others;
       }
       // With a single subject there is no other: its own mean is the best that a constant can do.
-      patient.constant_rmse = patient.agreement.rmse_of_constant(others > 0 ? sum / others : patient.agreement.mean_reference());
+      patient.constant_rmse =
+          patient.agreement.rmse_of_constant(others > 0 ? sum / others : patient.agreement.mean_reference());
     }
 }
 
@@ -98,13 +100,23 @@ ordered_json to_json(const EvaluationResults& results) {
 }
 
 std::string errors_csv(const ordered_json& results) {
-  static const std::vector<std::string> fields{"armse", "armse_sd", "percent_of_maximum", "percent_of_reported_maximum", "percent_of_percentile99", "percent_of_sd",
-                                               "constant_armse", "bias", "concordance", "correlation", "paper_armse"};
+  static const std::vector<std::string> fields{"armse",
+                                               "armse_sd",
+                                               "percent_of_maximum",
+                                               "percent_of_reported_maximum",
+                                               "percent_of_percentile99",
+                                               "percent_of_sd",
+                                               "constant_armse",
+                                               "bias",
+                                               "concordance",
+                                               "correlation",
+                                               "paper_armse"};
   std::string text = "maker,reference,parameter,units";
   for (const auto& field : fields) text += "," + field;
   text += "\n";
   for (const auto& row : results.at("errors")) {
-    text += fmt::format("{},{},{},{}", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(), row.at("parameter").get<std::string>(), row.at("units").get<std::string>());
+    text += fmt::format("{},{},{},{}", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(),
+                        row.at("parameter").get<std::string>(), row.at("units").get<std::string>());
     for (const auto& field : fields) text += "," + number(row.at(field));
     text += "\n";
   }
@@ -112,14 +124,18 @@ std::string errors_csv(const ordered_json& results) {
 }
 
 std::string patients_csv(const ordered_json& results) {
-  static const std::vector<std::string> fields{"rmse", "constant_rmse", "bias", "correlation", "concordance", "reference_mean", "reference_sd", "reference_percentile99"};
+  static const std::vector<std::string> fields{"rmse",         "constant_rmse",         "bias",
+                                               "correlation",  "concordance",           "reference_mean",
+                                               "reference_sd", "reference_percentile99"};
   std::string text = "maker,reference,parameter,units,patient,voxels";
   for (const auto& field : fields) text += "," + field;
   text += "\n";
   for (const auto& row : results.at("errors"))
     for (const auto& patient : row.at("patients")) {
-      text += fmt::format("{},{},{},{},{},{}", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(), row.at("parameter").get<std::string>(),
-                          row.at("units").get<std::string>(), patient.at("patient").get<std::string>(), patient.at("voxels").get<std::int64_t>());
+      text +=
+          fmt::format("{},{},{},{},{},{}", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(),
+                      row.at("parameter").get<std::string>(), row.at("units").get<std::string>(),
+                      patient.at("patient").get<std::string>(), patient.at("voxels").get<std::int64_t>());
       for (const auto& field : fields) text += "," + number(patient.at(field));
       text += "\n";
     }
@@ -130,19 +146,26 @@ std::string dice_csv(const ordered_json& results) {
   std::string text = "maker,reference,mask,patient,dice,both_empty,volume_ml,reference_volume_ml\n";
   for (const auto& row : results.at("dice"))
     for (const auto& p : row.at("patients"))
-      text += fmt::format("{},{},{},{},{},{},{},{}\n", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(), row.at("mask").get<std::string>(),
-                          p.at("patient").get<std::string>(), number(p.at("dice")), p.at("both_empty").get<bool>(), number(p.at("volume_ml")), number(p.at("reference_volume_ml")));
+      text += fmt::format("{},{},{},{},{},{},{},{}\n", row.at("maker").get<std::string>(),
+                          row.at("reference").get<std::string>(), row.at("mask").get<std::string>(),
+                          p.at("patient").get<std::string>(), number(p.at("dice")), p.at("both_empty").get<bool>(),
+                          number(p.at("volume_ml")), number(p.at("reference_volume_ml")));
   return text;
 }
 
 std::string summary_text(const ordered_json& results) {
-  std::string text = fmt::format("{:<10} {:<9} {:<6} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10}  {}\n", "maps", "against", "", "ARMSE", "SD", "% max", "% p99", "% SD", "constant", "units");
+  std::string text = fmt::format("{:<10} {:<9} {:<6} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10}  {}\n", "maps", "against", "",
+                                 "ARMSE", "SD", "% max", "% p99", "% SD", "constant", "units");
   for (const auto& row : results.at("errors"))
-    text += fmt::format("{:<10} {:<9} {:<6} {:>9.3f} {:>8.3f} {:>8.2f} {:>8.1f} {:>8.1f} {:>10.3f}  {}\n", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(),
-                        row.at("parameter").get<std::string>(), row.at("armse").get<double>(), row.at("armse_sd").get<double>(), row.at("percent_of_maximum").get<double>(),
-                        row.at("percent_of_percentile99").get<double>(), row.at("percent_of_sd").get<double>(), row.at("constant_armse").get<double>(), row.at("units").get<std::string>());
+    text += fmt::format("{:<10} {:<9} {:<6} {:>9.3f} {:>8.3f} {:>8.2f} {:>8.1f} {:>8.1f} {:>10.3f}  {}\n",
+                        row.at("maker").get<std::string>(), row.at("reference").get<std::string>(),
+                        row.at("parameter").get<std::string>(), row.at("armse").get<double>(),
+                        row.at("armse_sd").get<double>(), row.at("percent_of_maximum").get<double>(),
+                        row.at("percent_of_percentile99").get<double>(), row.at("percent_of_sd").get<double>(),
+                        row.at("constant_armse").get<double>(), row.at("units").get<std::string>());
   for (const auto& row : results.at("dice"))
-    text += fmt::format("{:<10} {:<9} {:<6} Dice {:.3f} ± {:.3f}\n", row.at("maker").get<std::string>(), row.at("reference").get<std::string>(), row.at("mask").get<std::string>(),
+    text += fmt::format("{:<10} {:<9} {:<6} Dice {:.3f} ± {:.3f}\n", row.at("maker").get<std::string>(),
+                        row.at("reference").get<std::string>(), row.at("mask").get<std::string>(),
                         row.at("dice").get<double>(), row.at("dice_sd").get<double>());
   return text;
 }

@@ -1,11 +1,11 @@
 // The results of an evaluation: numbers, and their forms as CSV, JSON and text.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "core/parameters.hpp"
 #include "stages/statistics.hpp"
+
+#include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -48,9 +48,9 @@ struct EvaluationResults {
 /// Fills constant_rmse of every patient.
 void evaluate_constants(EvaluationResults& results);
 
-/// ARMSE (mean over patients of each one's RMSE, not pooled), its SD, and its percentages of the paper's maximum, of the
-/// denominator behind the paper's printed percentage, of the 99th percentile and of the SD of the reference (means over
-/// patients); the constant predictor's ARMSE; agreement; Dice. Everything of the tables below.
+/// ARMSE (mean over patients of each one's RMSE, not pooled), its SD, and its percentages of the paper's maximum, of
+/// the denominator behind the paper's printed percentage, of the 99th percentile and of the SD of the reference (means
+/// over patients); the constant predictor's ARMSE; agreement; Dice. Everything of the tables below.
 nlohmann::ordered_json to_json(const EvaluationResults& results);
 
 std::string errors_csv(const nlohmann::ordered_json& results);

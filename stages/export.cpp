@@ -1,12 +1,12 @@
 // export: maps and masks as NIfTI in the geometry of the series, with JSON sidecars.
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/maps.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -37,10 +37,13 @@ class Export final : public StageWith<ExportOptions> {
     Ports ports;
     for (const auto& spec : map_specs()) ports.reads.push_back({spec, "", true});
     for (Parameter p : {Parameter::cbf, Parameter::tmax}) ports.reads.push_back({tissue_mask_spec(p), "", false, true});
-    for (const auto& spec : {concentration_spec(), tissue_curves_spec(), aif_spec()}) ports.reads.push_back({spec, "", false, true});
+    for (const auto& spec : {concentration_spec(), tissue_curves_spec(), aif_spec()})
+      ports.reads.push_back({spec, "", false, true});
     return ports;
   }
-  std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override { return {cohort.series[static_cast<std::size_t>(task.series)].image}; }
+  std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
+    return {cohort.series[static_cast<std::size_t>(task.series)].image};
+  }
   bool accepts_failed_inputs() const override { return true; }
   double cost(const TaskInfo&) const override { return 0.2; }
 
@@ -60,8 +63,14 @@ class Export final : public StageWith<ExportOptions> {
         const std::string label = maker.metadata().at(label_key);
         const auto values = maker.read<float>(map);
         const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
-        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) { write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map)); });
-        publish_sidecar(context, stem, {{"Description", fmt::format("{} by {}", facts(p).long_name, label)}, {"Units", facts(p).units}, {"Settings", maker.metadata().at("settings")}, {"Warnings", warnings}});
+        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
+          write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map));
+        });
+        publish_sidecar(context, stem,
+                        {{"Description", fmt::format("{} by {}", facts(p).long_name, label)},
+                         {"Units", facts(p).units},
+                         {"Settings", maker.metadata().at("settings")},
+                         {"Warnings", warnings}});
         written.push_back(stem.filename().string() + suffix);
       }
     }
@@ -74,18 +83,34 @@ class Export final : public StageWith<ExportOptions> {
           const auto values = masks.read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1);
           const std::string label = makers[m];
           const auto stem = folder / fmt::format("{}_label-{}_desc-{}_mask", series.name, name(p), label);
-          context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) { write_nifti_volume(path, std::span<const std::uint8_t>(values), geometry, fmt::format("perfpipe {} mask {}", label, name(p))); });
+          context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
+            write_nifti_volume(path, std::span<const std::uint8_t>(values), geometry,
+                               fmt::format("perfpipe {} mask {}", label, name(p)));
+          });
           const char* const field = p == Parameter::cbf ? "cbf_below" : "tmax_above";
-          publish_sidecar(context, stem, {{"Description", fmt::format("{} {} {}, inside the brain mask; for research use", facts(p).label, p == Parameter::cbf ? "below" : "above", masks.metadata().at(field).dump())},
-                                          {"Threshold", masks.metadata().at(field)}, {"Units", facts(p).units}, {"VolumeMl", masks.metadata().at("volumes_ml").at(std::string(name(p))).at(m)}, {"Type", "Mask"}, {"Warnings", warnings}});
+          publish_sidecar(
+              context, stem,
+              {{"Description", fmt::format("{} {} {}, inside the brain mask; for research use", facts(p).label,
+                                           p == Parameter::cbf ? "below" : "above", masks.metadata().at(field).dump())},
+               {"Threshold", masks.metadata().at(field)},
+               {"Units", facts(p).units},
+               {"VolumeMl", masks.metadata().at("volumes_ml").at(std::string(name(p))).at(m)},
+               {"Type", "Mask"},
+               {"Warnings", warnings}});
           written.push_back(stem.filename().string() + suffix);
         }
       }
     }
     // The same bytes from every patient's task: whoever writes last changes nothing.
     context.publish("derivatives/dataset_description.json",
-                    nlohmann::ordered_json{{"Name", "perfpipe perfusion maps"}, {"BIDSVersion", "1.8.0"}, {"DatasetType", "derivative"},
-                                           {"GeneratedBy", {{{"Name", "perfpipe"}, {"Version", version}}}}, {"SourceDatasets", {{{"URL", std::filesystem::absolute(context.job().cohort).string()}}}}}.dump(1) + "\n");
+                    nlohmann::ordered_json{
+                        {"Name", "perfpipe perfusion maps"},
+                        {"BIDSVersion", "1.8.0"},
+                        {"DatasetType", "derivative"},
+                        {"GeneratedBy", {{{"Name", "perfpipe"}, {"Version", version}}}},
+                        {"SourceDatasets", {{{"URL", std::filesystem::absolute(context.job().cohort).string()}}}}}
+                            .dump(1) +
+                        "\n");
     context.output().set_metadata({{"written", written}, {"warnings", context.warnings()}});
   }
 
@@ -104,7 +129,8 @@ class Export final : public StageWith<ExportOptions> {
       for (const auto& input : context.store().inputs(port)) {
         const auto metadata = context.store().open(input).metadata();
         for (const auto& warning : metadata.value("warnings", nlohmann::json::array()))
-          if (std::find(warnings.begin(), warnings.end(), warning.get<std::string>()) == warnings.end()) warnings.push_back(warning);
+          if (std::find(warnings.begin(), warnings.end(), warning.get<std::string>()) == warnings.end())
+            warnings.push_back(warning);
       }
     return warnings;
   }

@@ -1,15 +1,15 @@
 // import: a NIfTI series becomes concentration curves, frame times and a brain mask.
-#include <algorithm>
-#include <cmath>
-
-#include <fmt/format.h>
-
 #include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/brain_mask.hpp"
 #include "stages/concentration.hpp"
 #include "stages/maps.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -21,7 +21,8 @@ struct ImportOptions {
 /// Slabs of a series; a series that fits into one slab is read once, however many passes there are.
 class SlabSource {
  public:
-  SlabSource(const std::filesystem::path& image, std::size_t slab_bytes) : reader_(image), slices_(reader_.slices_within(slab_bytes)) {}
+  SlabSource(const std::filesystem::path& image, std::size_t slab_bytes)
+      : reader_(image), slices_(reader_.slices_within(slab_bytes)) {}
   std::int64_t frames() const { return reader_.frames(); }
   std::int64_t slices() const { return slices_; }
   const std::vector<float>& read(std::int64_t z, std::int64_t count) {
@@ -46,15 +47,18 @@ class Import final : public StageWith<ImportOptions> {
     StageType type;
     type.name = "import";
     type.scope = Scope::patient;
-    type.version = 1;
-    type.summary = "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds the brain mask.";
+    type.version = 2;
+    type.summary =
+        "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds "
+        "the brain mask.";
     type.reference = "Ostergaard et al., Magn Reson Med 36:715 (1996): C = -(1/TE) ln(S/S0); mask after Otsu (1979)";
     return type;
   }
   static OptionTable<ImportOptions> table() {
     OptionTable<ImportOptions> t;
     t.choice("mask", &ImportOptions::mask, {"auto", "file", "compute", "none"},
-             "brain mask: auto (the mask beside the series if there is one, else computed), file (must be there), compute, none (all voxels)");
+             "brain mask: auto (the mask beside the series if there is one, else computed), file (must be there), "
+             "compute, none (all voxels)");
     return t;
   }
 
@@ -67,13 +71,19 @@ class Import final : public StageWith<ImportOptions> {
   }
   nlohmann::json key_facts(const TaskInfo& task, const Cohort& cohort) const override {
     const Series& s = cohort.series[static_cast<std::size_t>(task.series)];
-    return {{"times", s.times}, {"echo_time", s.echo_time}, {"modality", s.modality == Modality::ct ? "ct" : "mr"},
-            {"kind", s.kind == SeriesKind::concentration ? "concentration" : "signal"}, {"baseline", s.baseline_frames}, {"warnings", s.warnings}};
+    return {{"times", s.times},
+            {"echo_time", s.echo_time},
+            {"modality", s.modality == Modality::ct ? "ct" : "mr"},
+            {"kind", s.kind == SeriesKind::concentration ? "concentration" : "signal"},
+            {"baseline", s.baseline_frames},
+            {"warnings", s.warnings}};
   }
   void check(const Cohort& cohort, Findings& findings) const override {
     for (const auto& series : cohort.series)
       if (options_.mask == "file" && series.mask.empty())
-        findings.add(series.image.string(), "import.mask = file, but there is no mask beside the series; add one (..._desc-brain_mask.nii.gz), name it in the job (cohort.patients), or set import.mask: auto");
+        findings.add(series.image.string(),
+                     "import.mask = file, but there is no mask beside the series; add one "
+                     "(..._desc-brain_mask.nii.gz), name it in the job (cohort.patients), or set import.mask: auto");
   }
   double cost(const TaskInfo&) const override { return 0.5; }
 
@@ -90,15 +100,25 @@ class Import final : public StageWith<ImportOptions> {
     if (uses_mask_file(series)) mask = read_mask(series);
     const auto mean_signal = mean_curve(source, extent, mask);
     const std::int64_t dropped = signal && series.modality == Modality::mr ? unsteady_frames(mean_signal) : 0;
-    if (dropped > 0) context.log().info(fmt::format("{}: {} leading frame(s) out of steady state dropped", context.task().id(), dropped));
+    if (dropped > 0)
+      context.log().info(
+          fmt::format("{}: {} leading frame(s) out of steady state dropped", context.task().id(), dropped));
     const std::span<const double> steady(mean_signal.data() + dropped, static_cast<std::size_t>(all_frames - dropped));
-    const std::int64_t baseline = signal ? (series.baseline_frames > 0 ? std::min<std::int64_t>(series.baseline_frames, all_frames - dropped) : baseline_frames(steady)) : 0;
+    const std::int64_t baseline =
+        signal ? (series.baseline_frames > 0 ? std::min<std::int64_t>(series.baseline_frames, all_frames - dropped)
+                                             : baseline_frames(steady))
+               : 0;
 
     const bool computed = mask.empty() && options_.mask != "none";
-    if (computed) mask = compute_brain_mask(mean_image(source, extent, dropped, signal ? baseline : all_frames - dropped), extent, series.modality == Modality::ct);
+    if (computed)
+      mask = compute_brain_mask(mean_image(source, extent, dropped, signal ? baseline : all_frames - dropped), extent,
+                                series.modality == Modality::ct);
     if (mask.empty()) mask.assign(static_cast<std::size_t>(nz * ny * nx), 1);
     const auto mask_voxels = std::count_if(mask.begin(), mask.end(), [](auto m) { return m != 0; });
-    if (mask_voxels == 0) throw InputError(series.image.string() + ": the computed brain mask is empty; give a mask beside the series (..._desc-brain_mask.nii.gz)");
+    if (mask_voxels == 0)
+      throw InputError(
+          series.image.string() +
+          ": the computed brain mask is empty; give a mask beside the series (..._desc-brain_mask.nii.gz)");
 
     const std::int64_t frames = all_frames - dropped;
     auto& output = context.output();
@@ -110,24 +130,29 @@ class Import final : public StageWith<ImportOptions> {
       const auto& slab = source.read(z, count);
       std::uint8_t* const slab_mask = mask.data() + z * ny * nx;
       std::vector<float> concentration(static_cast<std::size_t>(voxels * frames), 0.0f);
-      parallel_blocks(static_cast<std::size_t>(voxels), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t v = begin; v < end; ++v) {
-          if (slab_mask[v] == 0) continue;
-          const std::span<const float> in(slab.data() + static_cast<std::int64_t>(v) * all_frames + dropped, static_cast<std::size_t>(frames));
-          const std::span<float> out(concentration.data() + static_cast<std::int64_t>(v) * frames, static_cast<std::size_t>(frames));
-          bool good = true;
-          if (!signal) {
-            good = std::all_of(in.begin(), in.end(), [](float c) { return std::isfinite(c); });
-            if (good) std::copy(in.begin(), in.end(), out.begin());
-          } else {
-            good = series.modality == Modality::ct ? concentration_ct(in, baseline, out) : concentration_mr(in, baseline, series.echo_time, out);
-          }
-          if (!good) slab_mask[v] = 2;  // left out of the mask below
-        }
-      });
+      parallel_blocks(
+          static_cast<std::size_t>(voxels), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t v = begin; v < end; ++v) {
+              if (slab_mask[v] == 0) continue;
+              const std::span<const float> in(slab.data() + static_cast<std::int64_t>(v) * all_frames + dropped,
+                                              static_cast<std::size_t>(frames));
+              const std::span<float> out(concentration.data() + static_cast<std::int64_t>(v) * frames,
+                                         static_cast<std::size_t>(frames));
+              bool good = true;
+              if (!signal) {
+                good = std::all_of(in.begin(), in.end(), [](float c) { return std::isfinite(c); });
+                if (good) std::copy(in.begin(), in.end(), out.begin());
+              } else {
+                good = series.modality == Modality::ct ? concentration_ct(in, baseline, out)
+                                                       : concentration_mr(in, baseline, series.echo_time, out);
+              }
+              if (!good) slab_mask[v] = 2;  // left out of the mask below
+            }
+          });
       for (std::int64_t v = 0; v < voxels; ++v) {
         if (slab_mask[v] == 1)
-          for (std::int64_t t = 0; t < frames; ++t) mean_concentration[static_cast<std::size_t>(t)] += concentration[static_cast<std::size_t>(v * frames + t)];
+          for (std::int64_t t = 0; t < frames; ++t)
+            mean_concentration[static_cast<std::size_t>(t)] += concentration[static_cast<std::size_t>(v * frames + t)];
         bad += slab_mask[v] == 2;
         slab_mask[v] = slab_mask[v] == 1;
       }
@@ -140,13 +165,23 @@ class Import final : public StageWith<ImportOptions> {
     output.write<double>(frame_times_spec(), {frames}, times);
     output.write<std::uint8_t>(brain_mask_spec(), {nz, ny, nx}, mask);
     const double arrival = times[static_cast<std::size_t>(bolus_arrival(mean_concentration))];
-    output.set_metadata({{"dropped_frames", dropped}, {"baseline_frames", baseline}, {"mask", computed ? "computed" : uses_mask_file(series) ? "file" : "none"},
-                         {"mask_voxels", mask_voxels - bad}, {"excluded_voxels", bad}, {"bolus_arrival_s", arrival}, {"mean_concentration", mean_concentration},
-                         {"voxel_volume_ml", series.voxel_volume_ml}, {"warnings", context.warnings()}});
+    output.set_metadata({{"dropped_frames", dropped},
+                         {"baseline_frames", baseline},
+                         {"mask", computed                 ? "computed"
+                                  : uses_mask_file(series) ? "file"
+                                                           : "none"},
+                         {"mask_voxels", mask_voxels - bad},
+                         {"excluded_voxels", bad},
+                         {"bolus_arrival_s", arrival},
+                         {"mean_concentration", mean_concentration},
+                         {"voxel_volume_ml", series.voxel_volume_ml},
+                         {"warnings", context.warnings()}});
   }
 
  private:
-  bool uses_mask_file(const Series& series) const { return !series.mask.empty() && (options_.mask == "auto" || options_.mask == "file"); }
+  bool uses_mask_file(const Series& series) const {
+    return !series.mask.empty() && (options_.mask == "auto" || options_.mask == "file");
+  }
 
   static std::vector<std::uint8_t> read_mask(const Series& series) {
     NiftiReader reader(series.mask);
@@ -157,8 +192,10 @@ class Import final : public StageWith<ImportOptions> {
     return mask;
   }
 
-  /// Mean over the mask (all voxels where there is none yet: the background is dark and nearly constant) for each frame.
-  static std::vector<double> mean_curve(SlabSource& source, const Extent& extent, const std::vector<std::uint8_t>& mask) {
+  /// Mean over the mask (all voxels where there is none yet: the background is dark and nearly constant) for each
+  /// frame.
+  static std::vector<double> mean_curve(SlabSource& source, const Extent& extent,
+                                        const std::vector<std::uint8_t>& mask) {
     const auto& [nz, ny, nx] = extent;
     const std::int64_t frames = source.frames();
     std::vector<double> sum(static_cast<std::size_t>(frames), 0.0);
@@ -179,7 +216,8 @@ class Import final : public StageWith<ImportOptions> {
   }
 
   /// Mean of `count` frames from `first` on, (z, y, x).
-  static std::vector<float> mean_image(SlabSource& source, const Extent& extent, std::int64_t first, std::int64_t count) {
+  static std::vector<float> mean_image(SlabSource& source, const Extent& extent, std::int64_t first,
+                                       std::int64_t count) {
     const auto& [nz, ny, nx] = extent;
     std::vector<float> image(static_cast<std::size_t>(nz * ny * nx));
     for (std::int64_t z = 0; z < nz; z += source.slices()) {
@@ -187,7 +225,8 @@ class Import final : public StageWith<ImportOptions> {
       const auto& slab = source.read(z, slices);
       for (std::int64_t v = 0; v < slices * ny * nx; ++v) {
         double sum = 0.0;
-        for (std::int64_t t = first; t < first + count; ++t) sum += slab[static_cast<std::size_t>(v * source.frames() + t)];
+        for (std::int64_t t = first; t < first + count; ++t)
+          sum += slab[static_cast<std::size_t>(v * source.frames() + t)];
         image[static_cast<std::size_t>(z * ny * nx + v)] = static_cast<float>(sum / static_cast<double>(count));
       }
     }
@@ -197,11 +236,18 @@ class Import final : public StageWith<ImportOptions> {
   static void report_bad_voxels(StageContext& context, const Series& series, std::int64_t bad, std::int64_t all) {
     const double share = static_cast<double>(bad) / static_cast<double>(all);
     if (share > 0.5)
-      throw InputError(fmt::format("{}: {} of the mask's {} voxels ({:.1f} %) hold samples that are not finite and positive; at most 50 % are accepted; check the series or its mask",
-                                   series.image.string(), bad, all, 100.0 * share));
-    const auto text = fmt::format("{} of the mask's {} voxels ({:.2f} %) hold samples that are not finite and positive; they are left out of the mask", bad, all, 100.0 * share);
-    if (share > 0.01) context.warn(text);
-    else if (bad > 0) context.log().info(context.task().id() + ": " + text);
+      throw InputError(
+          fmt::format("{}: {} of the mask's {} voxels ({:.1f} %) hold samples that are not finite and positive; at "
+                      "most 50 % are accepted; check the series or its mask",
+                      series.image.string(), bad, all, 100.0 * share));
+    const auto text = fmt::format(
+        "{} of the mask's {} voxels ({:.2f} %) hold samples that are not finite and positive; they are left out of the "
+        "mask",
+        bad, all, 100.0 * share);
+    if (share > 0.01)
+      context.warn(text);
+    else if (bad > 0)
+      context.log().info(context.task().id() + ": " + text);
   }
 };
 

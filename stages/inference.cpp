@@ -1,16 +1,17 @@
 // inference: maps by the networks, in a cross-validation each patient's by those that never saw that patient.
+#include "model/inference.hpp"
+
+#include "core/parallel.hpp"
+#include "core/stage.hpp"
+#include "model/bicnn.hpp"
+#include "stages/maps.hpp"
+#include "stages/patches.hpp"
+
 #include <algorithm>
 #include <map>
 #include <memory>
 
 #include <fmt/format.h>
-
-#include "core/parallel.hpp"
-#include "core/stage.hpp"
-#include "model/bicnn.hpp"
-#include "model/inference.hpp"
-#include "stages/maps.hpp"
-#include "stages/patches.hpp"
 
 namespace perfpipe {
 namespace {
@@ -27,13 +28,16 @@ class Inference final : public StageWith<InferenceOptions> {
     StageType type;
     type.name = "inference";
     type.scope = Scope::patient;
-    type.summary = "Estimates maps by the trained networks; in a cross-validation those whose training left this patient out.";
+    type.summary =
+        "Estimates maps by the trained networks; in a cross-validation those whose training left this patient out.";
     type.reference = "Ho et al., ICPR 2016, section IV";
     return type;
   }
   static OptionTable<InferenceOptions> table() {
     OptionTable<InferenceOptions> t;
-    t.text("weights", &InferenceOptions::weights, "folder with cbf.safetensors, cbv..., mtt..., tmax... (those that are there are used); empty: the networks trained in this job");
+    t.text("weights", &InferenceOptions::weights,
+           "folder with cbf.safetensors, cbv..., mtt..., tmax... (those that are there are used); empty: the networks "
+           "trained in this job");
     return t;
   }
 
@@ -50,7 +54,10 @@ class Inference final : public StageWith<InferenceOptions> {
   void check(const Cohort&, Findings& findings) const override {
     if (options_.weights.empty()) return;
     const auto files = weight_files();
-    if (files.empty()) findings.add(options_.weights, "inference.weights: no cbf.safetensors, cbv.safetensors, mtt.safetensors or tmax.safetensors in this folder; name a folder with trained weights");
+    if (files.empty())
+      findings.add(options_.weights,
+                   "inference.weights: no cbf.safetensors, cbv.safetensors, mtt.safetensors or tmax.safetensors in "
+                   "this folder; name a folder with trained weights");
     for (const auto& [parameter, file] : files) {
       try {
         check_weights(read_safetensors(file), parameter, file.string());
@@ -70,7 +77,8 @@ class Inference final : public StageWith<InferenceOptions> {
     const auto aif = context.store().open("aif").read<float>("aif");
     const auto dims = tissue.dims("tissue_curves");
     const std::int64_t nz = dims[0], plane = dims[1] * dims[2];
-    for (const auto& [parameter, engine] : engines) context.output().create(map_spec(parameter), {nz, dims[1], dims[2]});
+    for (const auto& [parameter, engine] : engines)
+      context.output().create(map_spec(parameter), {nz, dims[1], dims[2]});
     for (std::int64_t z = 0; z < nz; ++z) {
       if (context.stop_requested()) throw Stopped();
       const auto slice = slice_curves(tissue, z, plane);
@@ -80,23 +88,29 @@ class Inference final : public StageWith<InferenceOptions> {
       for (std::int64_t v = 0; v < plane; ++v) {
         if (inside[static_cast<std::size_t>(v)] == 0) continue;
         voxels.push_back(v);
-        for (std::int64_t place : patch_positions_of(v / dims[2], v % dims[2], dims[1], dims[2])) neighbours.push_back(static_cast<std::int32_t>(place + 1));
+        for (std::int64_t place : patch_positions_of(v / dims[2], v % dims[2], dims[1], dims[2]))
+          neighbours.push_back(static_cast<std::int32_t>(place + 1));
       }
       for (const auto& [parameter, engine] : engines) {
         std::vector<float> map(static_cast<std::size_t>(plane), 0.0f);
-        parallel_blocks(voxels.size(), 512, context.job().threads, [&, &network = *engine](std::size_t begin, std::size_t end) {
-          const auto estimates = network.estimate(slice, {neighbours.data() + begin * 9, (end - begin) * 9}, aif);
-          for (std::size_t i = begin; i < end; ++i) map[static_cast<std::size_t>(voxels[i])] = estimates[i - begin];
-        });
+        parallel_blocks(
+            voxels.size(), 512, context.job().threads, [&, &network = *engine](std::size_t begin, std::size_t end) {
+              const auto estimates = network.estimate(slice, {neighbours.data() + begin * 9, (end - begin) * 9}, aif);
+              for (std::size_t i = begin; i < end; ++i) map[static_cast<std::size_t>(voxels[i])] = estimates[i - begin];
+            });
         context.output().write_slab<float>(std::string(name(parameter)), z, map);
       }
     }
     const std::string label = context.task().stage == "inference" ? "cnn" : context.task().stage;
     nlohmann::json parameters = nlohmann::json::array();
     for (const auto& [parameter, engine] : engines) parameters.push_back(name(parameter));
-    context.output().set_metadata({{label_key, label}, {"settings", {{"recipe", engines.begin()->second->facts().recipe}, {"input_scale", engines.begin()->second->facts().input_scale},
-                                                                    {"training_cohort", engines.begin()->second->facts().training_cohort}}},
-                                   {"parameters", parameters}, {"warnings", context.warnings()}});
+    context.output().set_metadata({{label_key, label},
+                                   {"settings",
+                                    {{"recipe", engines.begin()->second->facts().recipe},
+                                     {"input_scale", engines.begin()->second->facts().input_scale},
+                                     {"training_cohort", engines.begin()->second->facts().training_cohort}}},
+                                   {"parameters", parameters},
+                                   {"warnings", context.warnings()}});
   }
 
  private:
@@ -116,12 +130,15 @@ class Inference final : public StageWith<InferenceOptions> {
   Engines load_engines(StageContext& context) const {
     Engines engines;
     if (!options_.weights.empty()) {
-      for (const auto& [parameter, file] : weight_files()) engines[parameter] = std::make_unique<ReferenceEngine>(read_safetensors(file), file.string());
+      for (const auto& [parameter, file] : weight_files())
+        engines[parameter] = std::make_unique<ReferenceEngine>(read_safetensors(file), file.string());
       return engines;
     }
     for (const auto& input : context.store().inputs("network")) {
       const auto raw = context.store().open(input).read<std::uint8_t>("network");
-      engines[input.task.parameter] = std::make_unique<ReferenceEngine>(parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, input.file.string()), input.file.string());
+      engines[input.task.parameter] = std::make_unique<ReferenceEngine>(
+          parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, input.file.string()),
+          input.file.string());
     }
     return engines;
   }

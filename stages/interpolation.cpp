@@ -1,12 +1,12 @@
 // interpolation: concentration at the acquired times -> tissue curves on the uniform grid that networks need.
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "stages/maps.hpp"
 #include "stages/resampling.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
@@ -35,7 +35,8 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     t.number("dt", &InterpolationOptions::dt, {0.1, 10.0}, "s", "distance of the samples");
     t.integer("samples", &InterpolationOptions::samples, {10, 2000}, "", "number of samples; the networks need 70");
     t.choice("method", &InterpolationOptions::method, {"linear", "cubic"}, "linear, or cubic Hermite");
-    t.number("lead", &InterpolationOptions::lead, {0.0, 60.0}, "s", "a series longer than the grid starts this long before its bolus arrives");
+    t.number("lead", &InterpolationOptions::lead, {0.0, 60.0}, "s",
+             "a series longer than the grid starts this long before its bolus arrives");
     return t;
   }
 
@@ -51,25 +52,35 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     const std::int64_t nz = dims[0], plane = dims[1] * dims[2], frames = dims[3], samples = options_.samples;
     const auto choice = choose_grid(times, options_.dt, samples, input.metadata().at("bolus_arrival_s"), options_.lead);
     if (choice.held_seconds > 0.0)
-      context.warn(fmt::format("the series ends {:.1f} s before the {:.1f} s window does; its last value is held", choice.held_seconds, options_.dt * static_cast<double>(samples)));
+      context.warn(fmt::format("the series ends {:.1f} s before the {:.1f} s window does; its last value is held",
+                               choice.held_seconds, options_.dt * static_cast<double>(samples)));
     if (choice.skipped_seconds > 0.0)
-      context.log().info(fmt::format("{}: the window starts {:.1f} s after the first frame, {:.1f} s before the bolus", context.task().id(), choice.skipped_seconds, options_.lead));
+      context.log().info(fmt::format("{}: the window starts {:.1f} s after the first frame, {:.1f} s before the bolus",
+                                     context.task().id(), choice.skipped_seconds, options_.lead));
 
     const Resampler resampler(times, choice.grid, options_.method == "cubic");
     auto& output = context.output();
     output.create(tissue_curves_spec(), {nz, dims[1], dims[2], samples});
-    const std::int64_t step = context.slab_slices(plane * (frames + samples) * static_cast<std::int64_t>(sizeof(float)));
+    const std::int64_t step =
+        context.slab_slices(plane * (frames + samples) * static_cast<std::int64_t>(sizeof(float)));
     for (std::int64_t z = 0; z < nz; z += step) {
       const std::int64_t count = std::min(step, nz - z);
       const auto slab = input.read_slab<float>("concentration", z, count);
       std::vector<float> curves(static_cast<std::size_t>(count * plane * samples));
-      parallel_blocks(static_cast<std::size_t>(count * plane), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t v = begin; v < end; ++v)
-          resampler.apply({slab.data() + v * static_cast<std::size_t>(frames), static_cast<std::size_t>(frames)}, {curves.data() + v * static_cast<std::size_t>(samples), static_cast<std::size_t>(samples)});
-      });
+      parallel_blocks(
+          static_cast<std::size_t>(count * plane), 4096, context.job().threads,
+          [&](std::size_t begin, std::size_t end) {
+            for (std::size_t v = begin; v < end; ++v)
+              resampler.apply(
+                  {slab.data() + v * static_cast<std::size_t>(frames), static_cast<std::size_t>(frames)},
+                  {curves.data() + v * static_cast<std::size_t>(samples), static_cast<std::size_t>(samples)});
+          });
       output.write_slab<float>("tissue_curves", z, curves);
     }
-    output.set_metadata({{"start_s", choice.grid.start}, {"dt_s", options_.dt}, {"held_s", choice.held_seconds}, {"warnings", context.warnings()}});
+    output.set_metadata({{"start_s", choice.grid.start},
+                         {"dt_s", options_.dt},
+                         {"held_s", choice.held_seconds},
+                         {"warnings", context.warnings()}});
   }
 };
 

@@ -1,8 +1,8 @@
 // masking: salvageable-tissue masks and their volumes, from the maps of every maker.
-#include <algorithm>
-
 #include "core/stage.hpp"
 #include "stages/maps.hpp"
+
+#include <algorithm>
 
 namespace perfpipe {
 namespace {
@@ -20,7 +20,9 @@ class Masking final : public StageWith<MaskingOptions> {
     StageType type;
     type.name = "masking";
     type.scope = Scope::patient;
-    type.summary = "Masks of salvageable tissue inside the brain mask: CBF below and Tmax above a threshold (strict), with volumes. For research use.";
+    type.summary =
+        "Masks of salvageable tissue inside the brain mask: CBF below and Tmax above a threshold (strict), with "
+        "volumes. For research use.";
     type.reference = "Ho et al., ICPR 2016, section V.D";
     return type;
   }
@@ -63,7 +65,8 @@ class Masking final : public StageWith<MaskingOptions> {
           const auto values = maker.read_slab<float>(map, z, count);
           const auto inside = brain.read_slab<std::uint8_t>("brain_mask", z, count);
           for (std::size_t v = 0; v < values.size(); ++v) {
-            const bool hit = inside[v] != 0 && (p == Parameter::cbf ? values[v] < options_.cbf_below : values[v] > options_.tmax_above);
+            const bool hit = inside[v] != 0 &&
+                             (p == Parameter::cbf ? values[v] < options_.cbf_below : values[v] > options_.tmax_above);
             marked.push_back(hit);
             voxels += hit;
           }
@@ -71,7 +74,8 @@ class Masking final : public StageWith<MaskingOptions> {
         labels.push_back(maker.metadata().at(label_key));
         volumes.push_back(static_cast<double>(voxels) * voxel_ml);
       }
-      context.output().write<std::uint8_t>(tissue_mask_spec(p), {static_cast<std::int64_t>(makers.size()), dims[0], dims[1], dims[2]}, marked);
+      context.output().write<std::uint8_t>(
+          tissue_mask_spec(p), {static_cast<std::int64_t>(makers.size()), dims[0], dims[1], dims[2]}, marked);
       metadata["makers"][map] = labels;
       metadata["volumes_ml"][map] = volumes;
     }

@@ -107,6 +107,9 @@ struct Lesion {
   }
 };
 
+/// Of the simulated arteries and of the sinus: wide enough that some voxels of 3.5 mm hold nothing but blood.
+constexpr double vessel_radius_mm = 5.0;
+
 struct VesselPath {
   Tissue tissue;
   double u, v, lean_u;  // position in the middle slice, in shares of the head's half-axes, and shift per unit of w
@@ -144,6 +147,7 @@ class HeadBuilder {
     head_.tissue.assign(grid_.voxels(), Tissue::air);
     head_.baseline.assign(grid_.voxels(), 0.0f);
     head_.kinetics.assign(grid_.voxels(), Kinetics{});
+    head_.blood.assign(grid_.voxels(), 0.0f);
     head_.lesion.assign(grid_.voxels(), 0);
     for (std::int64_t z = 0; z < grid_.nz; ++z)
       for (std::int64_t y = 0; y < grid_.ny; ++y)
@@ -217,24 +221,29 @@ class HeadBuilder {
     return static_cast<Residue>(std::min(3, static_cast<int>(4.0 * quantile(region_[i]))));
   }
 
-  /// Three by three voxels of blood, with a rim of well perfused tissue around them.
+  /// A disc of blood whose border voxels it fills in part, with a rim of well perfused tissue around it. Without
+  /// partial volumes a map would have tissue and blood and nothing between, and so would the balanced training sets.
   void draw_vessel(const VesselPath& path, std::int64_t z) {
     const double w = grid_.w(z);
     const double section = std::sqrt(1.0 - 0.6 * w * w);
-    const auto place = [](double share, std::int64_t n) {
-      return static_cast<std::int64_t>(std::floor(0.5 * (share + 1.0) * static_cast<double>(n)));
-    };
-    const std::int64_t cx = place((path.u + path.lean_u * w) * half_u_ * section, grid_.nx);
-    const std::int64_t cy = place(path.v * half_v_ * section, grid_.ny);
-    for (std::int64_t y = std::max<std::int64_t>(0, cy - 2); y <= std::min(grid_.ny - 1, cy + 2); ++y)
-      for (std::int64_t x = std::max<std::int64_t>(0, cx - 2); x <= std::min(grid_.nx - 1, cx + 2); ++x) {
+    const auto place = [](double share, std::int64_t n) { return 0.5 * (share + 1.0) * static_cast<double>(n) - 0.5; };
+    const double cx = place((path.u + path.lean_u * w) * half_u_ * section, grid_.nx);
+    const double cy = place(path.v * half_v_ * section, grid_.ny);
+    const double radius = vessel_radius_mm * static_cast<double>(grid_.nx) / options_.field_of_view;
+    const auto reach = static_cast<std::int64_t>(std::ceil(radius + 1.5));
+    const auto row = static_cast<std::int64_t>(std::lround(cy)), column = static_cast<std::int64_t>(std::lround(cx));
+    for (std::int64_t y = std::max<std::int64_t>(0, row - reach); y <= std::min(grid_.ny - 1, row + reach); ++y)
+      for (std::int64_t x = std::max<std::int64_t>(0, column - reach); x <= std::min(grid_.nx - 1, column + reach);
+           ++x) {
         const std::size_t i = grid_.at(x, y, z);
-        if (head_.tissue[i] == Tissue::air) continue;
-        const bool blood = std::max(std::abs(x - cx), std::abs(y - cy)) <= 1;
+        const double distance = std::hypot(static_cast<double>(x) - cx, static_cast<double>(y) - cy);
+        if (head_.tissue[i] == Tissue::air || distance > radius + 1.5) continue;
+        const double blood = std::clamp(radius - distance + 0.5, 0.0, 1.0);
         head_.lesion[i] = 0;
-        head_.tissue[i] = blood ? path.tissue : Tissue::perivascular;
-        head_.baseline[i] = static_cast<float>((blood ? 1.2 : 1.0) * (1.0 + 0.08 * coil_[i]));
-        head_.kinetics[i] = blood ? Kinetics{} : perfuse(i, {perivascular_cbf, perivascular_cbv}, 0.0);
+        head_.tissue[i] = blood > 0.0 ? path.tissue : Tissue::perivascular;
+        head_.baseline[i] = static_cast<float>((1.0 + 0.2 * blood) * (1.0 + 0.08 * coil_[i]));
+        head_.blood[i] = static_cast<float>(blood);
+        head_.kinetics[i] = perfuse(i, {perivascular_cbf, perivascular_cbv}, 0.0);
       }
   }
 

@@ -53,7 +53,7 @@ void copy_truth(const Head& head, PhantomPatient& p) {
   for (std::size_t i = 0; i < voxels; ++i) {
     p.brain_mask[i] = head.tissue[i] != Tissue::air;
     const Kinetics& k = head.kinetics[i];
-    if (k.cbf == 0.0) continue;
+    if (k.cbf == 0.0 || head.blood[i] > 0.0f) continue;
     p.truth[index(Parameter::cbf)][i] = static_cast<float>(k.cbf);
     p.truth[index(Parameter::cbv)][i] = static_cast<float>(k.cbf * k.mtt / 60.0);
     p.truth[index(Parameter::mtt)][i] = static_cast<float>(k.mtt);
@@ -116,17 +116,21 @@ PhantomPatient simulate_patient(const PhantomOptions& options, std::uint64_t see
   const double venous_delay = veins.uniform(2.0, 4.0);
   BolusConvolution convolution(p.input, p.times.back());
   Random noise = stream("noise");
-  std::vector<double> concentration(frames);
+  std::vector<double> concentration(frames), blood(frames);
   p.signal.resize(head.tissue.size() * frames);
   for (std::size_t i = 0; i < head.tissue.size(); ++i) {
-    if (head.tissue[i] == Tissue::artery)
-      concentration = p.aif;
-    else if (head.tissue[i] == Tissue::vein)
-      convolution.vein(venous_transit, venous_delay, p.times, concentration);
-    else if (head.kinetics[i].cbf > 0.0)
+    if (head.kinetics[i].cbf > 0.0)
       convolution.tissue(head.kinetics[i], tissue_factor, p.times, concentration);
     else
       std::fill(concentration.begin(), concentration.end(), 0.0);
+    if (const double share = head.blood[i]; share > 0.0) {
+      // Mixed as concentrations, so that an artery keeps its shape in every voxel that it touches.
+      if (head.tissue[i] == Tissue::artery)
+        blood = p.aif;
+      else
+        convolution.vein(venous_transit, venous_delay, p.times, blood);
+      for (std::size_t t = 0; t < frames; ++t) concentration[t] += share * (blood[t] - concentration[t]);
+    }
     float* series = &p.signal[i * frames];
     for (std::size_t t = 0; t < frames; ++t) {
       const double s = grey_signal * head.baseline[i] * brightness[t] * std::exp(-p.echo_time * concentration[t]);

@@ -1,9 +1,9 @@
 // All kinds of stages that a job may name. The body is generated from the list in stages/CMakeLists.txt.
 #pragma once
 
-#include <vector>
-
 #include "core/stage.hpp"
+
+#include <vector>
 
 namespace perfpipe {
 

@@ -18,10 +18,6 @@ struct ReportOptions {
 };
 
 /// What the evaluation leaves: its results as JSON text.
-DatasetSpec results_spec() {
-  return {"results", {"byte"}, "1", ElementType::uint8, "results of the evaluation as JSON"};
-}
-
 class Report final : public StageWith<ReportOptions> {
  public:
   using StageWith::StageWith;

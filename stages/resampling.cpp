@@ -4,7 +4,8 @@
 
 namespace perfpipe {
 
-GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival, double lead) {
+GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival,
+                       double lead) {
   GridChoice choice;
   const double first = times.front(), last = times.back(), window = dt * static_cast<double>(samples - 1);
   choice.grid = {first, dt, samples};
@@ -37,7 +38,8 @@ Resampler::Resampler(std::span<const double> times, const TimeGrid& grid, bool c
       taps = {{k, k + 1, 0, 0}, {1.0 - u, u, 0.0, 0.0}, u == 0.0 ? 1 : 2};
     } else {
       // Hermite basis; the tangent at a frame is the slope between its neighbours (one-sided at the ends).
-      const double h00 = (1 + 2 * u) * (1 - u) * (1 - u), h10 = u * (1 - u) * (1 - u), h01 = u * u * (3 - 2 * u), h11 = u * u * (u - 1);
+      const double h00 = (1 + 2 * u) * (1 - u) * (1 - u), h10 = u * (1 - u) * (1 - u), h01 = u * u * (3 - 2 * u),
+                   h11 = u * u * (u - 1);
       const std::int32_t before = std::max(k - 1, 0), beyond = std::min(k + 2, last);
       const double tangent0 = h10 * h / (at(k + 1) - at(before)), tangent1 = h11 * h / (at(beyond) - at(k));
       taps = {{before, k, k + 1, beyond}, {-tangent0, h00 - tangent1, h01 + tangent0, tangent1}, 4};
@@ -50,7 +52,8 @@ void Resampler::apply(std::span<const float> curve, std::span<float> resampled) 
   for (std::size_t i = 0; i < taps_.size(); ++i) {
     double sum = 0.0;
     for (int j = 0; j < taps_[i].count; ++j)
-      sum += taps_[i].weight[static_cast<std::size_t>(j)] * curve[static_cast<std::size_t>(taps_[i].frame[static_cast<std::size_t>(j)])];
+      sum += taps_[i].weight[static_cast<std::size_t>(j)] *
+             curve[static_cast<std::size_t>(taps_[i].frame[static_cast<std::size_t>(j)])];
     resampled[i] = static_cast<float>(sum);
   }
 }

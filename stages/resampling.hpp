@@ -22,9 +22,10 @@ struct GridChoice {
   double skipped_seconds = 0.0;  ///< frames left out before the window
 };
 
-/// A series that fits starts at its first frame. A longer one starts `lead` s before the bolus arrives, but not later than
-/// its end allows. `times` in s, strictly increasing.
-GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival, double lead);
+/// A series that fits starts at its first frame. A longer one starts `lead` s before the bolus arrives, but not later
+/// than its end allows. `times` in s, strictly increasing.
+GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival,
+                       double lead);
 
 /// Each grid sample as a weighted sum of up to four frames: linear, or cubic Hermite with finite-difference tangents on
 /// the true times. Before the first and after the last frame the end value is held.

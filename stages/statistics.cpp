@@ -25,7 +25,8 @@ double Histogram::percentile(double percent) const {
   std::int64_t below = 0;
   for (std::size_t i = 0; i < classes_.size(); ++i) {
     below += classes_[i];
-    if (static_cast<double>(below) >= wanted) return upper_ * static_cast<double>(i + 1) / static_cast<double>(classes_.size());
+    if (static_cast<double>(below) >= wanted)
+      return upper_ * static_cast<double>(i + 1) / static_cast<double>(classes_.size());
   }
   return upper_;
 }

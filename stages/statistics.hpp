@@ -27,13 +27,13 @@ class Agreement {
  public:
   void add(double estimate, double reference);
   std::int64_t count() const { return n_; }
-  double rmse() const;                  ///< root of the mean squared difference
-  double bias() const;                  ///< mean difference, estimate - reference
-  double sd_of_differences() const;     ///< limits of agreement are bias ± 1.96 of it (Bland and Altman, Lancet 1986)
-  double sd_of_reference() const;       ///< population SD
+  double rmse() const;               ///< root of the mean squared difference
+  double bias() const;               ///< mean difference, estimate - reference
+  double sd_of_differences() const;  ///< limits of agreement are bias ± 1.96 of it (Bland and Altman, Lancet 1986)
+  double sd_of_reference() const;    ///< population SD
   double mean_reference() const;
-  double correlation() const;           ///< Pearson; 0 where one side is constant
-  double concordance() const;           ///< Lin, Biometrics 45:255 (1989): 2ρσ₁σ₂ / (σ₁² + σ₂² + (μ₁-μ₂)²)
+  double correlation() const;  ///< Pearson; 0 where one side is constant
+  double concordance() const;  ///< Lin, Biometrics 45:255 (1989): 2ρσ₁σ₂ / (σ₁² + σ₂² + (μ₁-μ₂)²)
   /// Root of the mean squared difference of the reference from a constant.
   double rmse_of_constant(double constant) const;
 

@@ -1,16 +1,17 @@
 // training: one bi-CNN for each held-out patient and parameter.
+#include "model/training.hpp"
+
+#include "core/stage.hpp"
+#include "core/version.hpp"
+#include "model/bicnn.hpp"
+#include "stages/maps.hpp"
+#include "stages/patches.hpp"
+
 #include <algorithm>
 #include <array>
 #include <map>
 
 #include <fmt/format.h>
-
-#include "core/stage.hpp"
-#include "core/version.hpp"
-#include "model/bicnn.hpp"
-#include "model/training.hpp"
-#include "stages/maps.hpp"
-#include "stages/patches.hpp"
 
 namespace perfpipe {
 namespace {
@@ -35,7 +36,13 @@ struct TrainingOptions {
 };
 
 /// Epoch by epoch: learning rate, losses, gradient norm.
-DatasetSpec epochs_spec() { return {"epochs", {"epoch", "field"}, "1", ElementType::float64, "learning rate, training loss, validation loss, gradient norm"}; }
+DatasetSpec epochs_spec() {
+  return {"epochs",
+          {"epoch", "field"},
+          "1",
+          ElementType::float64,
+          "learning rate, training loss, validation loss, gradient norm"};
+}
 
 /// One of the two sets of samples, in memory: the curves that its patches touch (each once), and indices into them.
 struct SampleSet {
@@ -55,21 +62,28 @@ class Training final : public StageWith<TrainingOptions> {
     StageType type;
     type.name = "training";
     type.scope = Scope::fold;
-    type.summary = "Trains the bi-input CNN of each parameter on all patients but one. Writes weights/PATIENT_PARAMETER.safetensors.";
+    type.summary =
+        "Trains the bi-input CNN of each parameter on all patients but one. Writes "
+        "weights/PATIENT_PARAMETER.safetensors.";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
     return type;
   }
   static OptionTable<TrainingOptions> table() {
     OptionTable<TrainingOptions> t;
-    t.choice("recipe", &TrainingOptions::recipe, {"paper"}, "paper: Torch7's SGD with momentum and dampening, divided by ten at plateaus");
+    t.choice("recipe", &TrainingOptions::recipe, {"paper"},
+             "paper: Torch7's SGD with momentum and dampening, divided by ten at plateaus");
     t.choices("parameters", &TrainingOptions::parameters, {"cbf", "cbv", "mtt", "tmax"}, "which networks are trained");
     t.integer("epochs", &TrainingOptions::epochs, {1, 10000}, "", "passes over the samples");
     t.integer("batch", &TrainingOptions::batch, {1, 100000}, "samples", "mini-batch");
     t.per_parameter("learning_rate", &TrainingOptions::learning_rate, {0.0, 10.0, true}, "", "initial learning rate");
-    t.per_parameter("decay", &TrainingOptions::decay, {0.0, 1.0}, "per step", "rate = learning_rate / (1 + step * decay)");
-    t.number("momentum", &TrainingOptions::momentum, {0.0, 1.0, false, true}, "", "momentum, and dampening as Torch7 has it");
-    t.number("input_scale", &TrainingOptions::input_scale, {0.0, 1e4, true}, "", "both inputs are scaled so that the patient's AIF peaks here");
-    t.text("targets", &TrainingOptions::targets, "name of the stage whose maps are the targets; empty: the latest before this one");
+    t.per_parameter("decay", &TrainingOptions::decay, {0.0, 1.0}, "per step",
+                    "rate = learning_rate / (1 + step * decay)");
+    t.number("momentum", &TrainingOptions::momentum, {0.0, 1.0, false, true}, "",
+             "momentum, and dampening as Torch7 has it");
+    t.number("input_scale", &TrainingOptions::input_scale, {0.0, 1e4, true}, "",
+             "both inputs are scaled so that the patient's AIF peaks here");
+    t.text("targets", &TrainingOptions::targets,
+           "name of the stage whose maps are the targets; empty: the latest before this one");
     return t;
   }
 
@@ -86,11 +100,14 @@ class Training final : public StageWith<TrainingOptions> {
   std::vector<Parameter> fold_parameters() const override {
     std::vector<Parameter> parameters;
     for (Parameter p : all_parameters)
-      if (std::find(options_.parameters.begin(), options_.parameters.end(), name(p)) != options_.parameters.end()) parameters.push_back(p);
+      if (std::find(options_.parameters.begin(), options_.parameters.end(), name(p)) != options_.parameters.end())
+        parameters.push_back(p);
     return parameters;
   }
   bool uses_seed() const override { return true; }
-  double cost(const TaskInfo& task) const override { return (task.parameter == Parameter::cbf ? 0.5 : 1.0) * 2.0 * static_cast<double>(options_.epochs); }
+  double cost(const TaskInfo& task) const override {
+    return (task.parameter == Parameter::cbf ? 0.5 : 1.0) * 2.0 * static_cast<double>(options_.epochs);
+  }
 
   void run(StageContext& context) const override {
     const auto& task = context.task();
@@ -110,16 +127,24 @@ class Training final : public StageWith<TrainingOptions> {
     recipe.input_scale = options_.input_scale;
     recipe.seed = context.job().seed;
     recipe.stream = task.name;
-    const auto result = train(recipe, training.view(aifs), validation.view(aifs), [&](const EpochRecord& epoch) {
-      context.log().event("epoch", {{"task", task.id()}, {"epoch", epoch.epoch}, {"learning_rate", epoch.learning_rate}, {"training_loss", epoch.training_loss},
-                                    {"validation_loss", epoch.validation_loss}, {"gradient_norm", epoch.gradient_norm}});
-    }, [&] { return context.stop_requested(); });
+    const auto result = train(
+        recipe, training.view(aifs), validation.view(aifs),
+        [&](const EpochRecord& epoch) {
+          context.log().event("epoch", {{"task", task.id()},
+                                        {"epoch", epoch.epoch},
+                                        {"learning_rate", epoch.learning_rate},
+                                        {"training_loss", epoch.training_loss},
+                                        {"validation_loss", epoch.validation_loss},
+                                        {"gradient_norm", epoch.gradient_norm}});
+        },
+        [&] { return context.stop_requested(); });
     if (result.stopped) throw Stopped();
     write(context, recipe, series, binning.metadata(), training.targets.size(), result);
   }
 
  private:
-  static void write(StageContext& context, const Recipe& recipe, const std::vector<std::string>& series, const nlohmann::json& binning, std::size_t samples, const TrainingResult& result) {
+  static void write(StageContext& context, const Recipe& recipe, const std::vector<std::string>& series,
+                    const nlohmann::json& binning, std::size_t samples, const TrainingResult& result) {
     WeightFacts weight_facts;
     weight_facts.parameter = recipe.parameter;
     weight_facts.input_scale = recipe.input_scale;
@@ -131,11 +156,21 @@ class Training final : public StageWith<TrainingOptions> {
     const std::vector<std::uint8_t> raw(bytes.begin(), bytes.end());
     output.write<std::uint8_t>(network_spec(), {static_cast<std::int64_t>(raw.size())}, raw);
     std::vector<double> table;
-    for (const auto& e : result.epochs) table.insert(table.end(), {e.learning_rate, e.training_loss, e.validation_loss, e.gradient_norm});
+    for (const auto& e : result.epochs)
+      table.insert(table.end(), {e.learning_rate, e.training_loss, e.validation_loss, e.gradient_norm});
     output.write<double>(epochs_spec(), {static_cast<std::int64_t>(result.epochs.size()), 4}, table);
-    output.set_metadata({{"recipe", recipe.name}, {"epochs", recipe.epochs}, {"batch", recipe.batch}, {"learning_rate", recipe.learning_rate}, {"input_scale", recipe.input_scale},
-                         {"samples", samples}, {"epoch_of_weights", result.epoch_of_weights}, {"validation_subject", binning.at("validation_subject")}, {"edges", binning.at("edges")}});
-    context.publish(std::filesystem::path("weights") / fmt::format("{}_{}.safetensors", context.task().held_out, name(recipe.parameter)), bytes);
+    output.set_metadata({{"recipe", recipe.name},
+                         {"epochs", recipe.epochs},
+                         {"batch", recipe.batch},
+                         {"learning_rate", recipe.learning_rate},
+                         {"input_scale", recipe.input_scale},
+                         {"samples", samples},
+                         {"epoch_of_weights", result.epoch_of_weights},
+                         {"validation_subject", binning.at("validation_subject")},
+                         {"edges", binning.at("edges")}});
+    context.publish(std::filesystem::path("weights") /
+                        fmt::format("{}_{}.safetensors", context.task().held_out, name(recipe.parameter)),
+                    bytes);
   }
 
   static TaskInput input_of(StageContext& context, const std::string& port, const std::string& series) {
@@ -154,15 +189,18 @@ class Training final : public StageWith<TrainingOptions> {
   }
 
   /// Gathers the curves of the drawn voxels' patches, slice by slice: what stays in memory is bounded by the draws.
-  static SampleSet load(StageContext& context, const std::vector<std::string>& series, const std::vector<std::int32_t>& draws) {
+  static SampleSet load(StageContext& context, const std::vector<std::string>& series,
+                        const std::vector<std::int32_t>& draws) {
     const Parameter parameter = context.task().parameter;
     SampleSet set;
     for (std::size_t first = 0; first < draws.size();) {
       const std::int32_t patient = draws[first];
       std::size_t end = first;
       while (end < draws.size() && draws[end] == patient) end += 2;
-      const auto tissue = context.store().open(input_of(context, "tissue_curves", series[static_cast<std::size_t>(patient)]));
-      const auto maps = context.store().open(input_of(context, std::string(name(parameter)), series[static_cast<std::size_t>(patient)]));
+      const auto tissue =
+          context.store().open(input_of(context, "tissue_curves", series[static_cast<std::size_t>(patient)]));
+      const auto maps = context.store().open(
+          input_of(context, std::string(name(parameter)), series[static_cast<std::size_t>(patient)]));
       const auto dims = tissue.dims("tissue_curves");
       const std::int64_t plane = dims[1] * dims[2];
       for (std::size_t i = first; i < end;) {
@@ -186,7 +224,8 @@ class Training final : public StageWith<TrainingOptions> {
             set.neighbours.push_back(row);
           }
           set.patient.push_back(patient);
-          set.targets.push_back(std::clamp(targets[static_cast<std::size_t>(place)], 0.0f, static_cast<float>(facts(parameter).paper_maximum)));
+          set.targets.push_back(std::clamp(targets[static_cast<std::size_t>(place)], 0.0f,
+                                           static_cast<float>(facts(parameter).paper_maximum)));
         }
       }
       first = end;

@@ -181,8 +181,16 @@ TEST_F(CohortScan, PatientsAreChosenByAnyOfTheirNames) {
 TEST_F(CohortScan, AnUnknownPatientIsAnErrorThatListsThoseThereAre) {
   add("02");
   options_.patients = {{"01", "job.yaml:5:7", {}}, {"7", "job.yaml:6:7", {}}};
-  expect_refused({"job.yaml:6:7", "\"7\"", "not in " + folder_.path().string(), "there are: sub-01, sub-02"});
-  EXPECT_EQ(findings_.lines().size(), 1u);
+  try {
+    scan();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::config) << "the job file is wrong, not the data";
+    EXPECT_TRUE(has_line({error.what()},
+                         {"job.yaml:6:7", "\"7\"", "not in " + folder_.path().string(), "there are: sub-01, sub-02"}))
+        << error.what();
+  }
+  EXPECT_TRUE(findings_.empty());
 }
 
 TEST_F(CohortScan, OverridesForAllThenForThePatientThenForTheSession) {
