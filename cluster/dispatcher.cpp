@@ -72,8 +72,10 @@ class Scheduler {
   /// Records an outcome; tasks that cannot run without it are skipped and returned.
   std::vector<int> end(int task, TaskOutcome outcome) {
     std::vector<int> skipped;
+    const bool given_up = outcome.status == TaskStatus::not_run;
     outcomes_[static_cast<std::size_t>(task)] = std::move(outcome);
     ++ended_;
+    if (given_up) return skipped;  // the job stops: what depends on it has not failed, it has not run either
     for (int next : dependents_[static_cast<std::size_t>(task)]) {
       if (--open_inputs_[static_cast<std::size_t>(next)] > 0) continue;
       const auto failed = failed_inputs(next);
@@ -113,6 +115,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       if (const int task = request.at("task"); task != no_task) {
         TaskOutcome outcome{static_cast<TaskStatus>(request.at("status").get<int>()), request.at("message"),
                             request.at("seconds"), message->from};
+        stopping = stopping || outcome.status == TaskStatus::not_run;
         if (hooks.finished) hooks.finished(task, outcome);
         for (int skipped : scheduler.end(task, std::move(outcome)))
           if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
@@ -145,7 +148,8 @@ void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& giv
   const auto stop = [&] { return hooks.stop_requested && hooks.stop_requested(); };
   json request{{"task", no_task}, {"stop", stop()}};
   while (!give_up) {
-    lines.requests->send(0, request.dump(), "asking for a task");
+    // A failure's message may hold any bytes (a file's name), but JSON is UTF-8.
+    lines.requests->send(0, request.dump(-1, ' ', false, json::error_handler_t::replace), "asking for a task");
     std::optional<Message> answer;
     while (!(answer = lines.answers->try_receive(0, "waiting for a task")) && !give_up)
       std::this_thread::sleep_for(poll_interval);

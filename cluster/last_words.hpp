@@ -5,9 +5,9 @@
 
 namespace perfpipe {
 
-/// Leaves a small child process behind that writes `text` to the standard error once this process has ended. mpirun
-/// prints its own banner about an aborted job and waits for the standard error of its ranks to close: the user's last
-/// line is then ours. Call it right before aborting.
+/// Says `text` on the standard error. Under mpirun on this machine a small child process stays behind for it and writes
+/// once mpirun has ended: what a rank writes right before it aborts is often lost (Open MPI 4.1 does not wait for it), and
+/// mpirun's own words about an aborted job would come after it. Call it right before aborting.
 void leave_last_words(const std::string& text);
 
 }  // namespace perfpipe

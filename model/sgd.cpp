@@ -1,7 +1,11 @@
 #include "model/sgd.hpp"
 
+#include "core/random.hpp"
+
 #include <array>
+#include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace perfpipe {
 
@@ -33,6 +37,15 @@ void PlateauRule::epoch_done(double validation_error) {
   --times_;
   best_ = std::numeric_limits<double>::infinity();
   without_best_ = 0;
+}
+
+std::vector<std::size_t> epoch_order(std::size_t samples, std::uint64_t seed, const std::string& stream,
+                                     std::int64_t epoch) {
+  std::vector<std::size_t> order(samples);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Random random(seed, stream + "/shuffle/" + std::to_string(epoch));
+  for (std::size_t i = samples; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  return order;
 }
 
 double squared_norm(std::span<const float> values) {

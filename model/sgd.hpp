@@ -1,9 +1,12 @@
-// The paper's optimiser: Torch7's stochastic gradient descent, and the rule that lowers its rate at a plateau.
+// The paper's optimiser: Torch7's stochastic gradient descent, the rule that lowers its rate at a plateau, and the
+// order of the samples.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace perfpipe {
@@ -50,6 +53,11 @@ class PlateauRule {
   double best_ = std::numeric_limits<double>::infinity();
   std::int64_t without_best_ = 0;
 };
+
+/// The order of an epoch's samples: Fisher-Yates from a stream of the epoch's own, so that an epoch can be repeated
+/// without those before it.
+std::vector<std::size_t> epoch_order(std::size_t samples, std::uint64_t seed, const std::string& stream,
+                                     std::int64_t epoch);
 
 /// Sum of squares in double precision, in a fixed order.
 double squared_norm(std::span<const float> values);

@@ -111,11 +111,9 @@ int run_mpi(const CommandLine& line, int argc, char** argv) {
     rank = world->rank();
     return static_cast<int>(run(line, *world));
   } catch (...) {
-    // The only way out that hangs no other rank. The text goes out now, for launchers that cut the end off, and again
-    // as the last line, below the launcher's own words.
+    // The only way out that hangs no other rank.
     const auto [code, text] = describe_current_exception();
-    const std::string words = fmt::format("perfpipe: error on rank {}: {}\n", rank, text);
-    leave_last_words(words);
+    leave_last_words(fmt::format("perfpipe: error on rank {}: {}\n", rank, text));
     MpiRuntime::abort_all(code);
   }
 }

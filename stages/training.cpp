@@ -24,7 +24,7 @@ struct TrainingOptions {
   PerParameter learning_rate = of_recipe([](const Recipe& r) { return r.learning_rate; });
   PerParameter decay = of_recipe([](const Recipe& r) { return r.decay; });
   double momentum = 0.9;
-  double input_scale = paper_recipe(Parameter::cbf).input_scale;
+  PerParameter input_scale = of_recipe([](const Recipe& r) { return r.input_scale; });
   std::string targets;
 
   template <class Field>
@@ -80,8 +80,8 @@ class Training final : public StageWith<TrainingOptions> {
                     "rate = learning_rate / (1 + step * decay)");
     t.number("momentum", &TrainingOptions::momentum, {0.0, 1.0, false, true}, "",
              "momentum, and dampening as Torch7 has it");
-    t.number("input_scale", &TrainingOptions::input_scale, {0.0, 1e4, true}, "",
-             "both inputs are scaled so that the patient's AIF peaks here");
+    t.per_parameter("input_scale", &TrainingOptions::input_scale, {0.0, 1e4, true}, "",
+                    "both inputs are scaled so that the patient's AIF peaks here");
     t.text("targets", &TrainingOptions::targets,
            "name of the stage whose maps are the targets; empty: the latest before this one");
     return t;
@@ -124,7 +124,7 @@ class Training final : public StageWith<TrainingOptions> {
     recipe.learning_rate = options_.learning_rate[index(task.parameter)];
     recipe.decay = options_.decay[index(task.parameter)];
     recipe.momentum = recipe.dampening = options_.momentum;
-    recipe.input_scale = options_.input_scale;
+    recipe.input_scale = options_.input_scale[index(task.parameter)];
     recipe.seed = context.job().seed;
     recipe.stream = task.name;
     const auto result = train(

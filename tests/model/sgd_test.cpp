@@ -2,6 +2,7 @@
 
 #include "core/random.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -96,6 +97,30 @@ TEST(PlateauRule, ActsAtMostItsNumberOfTimes) {
   EXPECT_EQ(multipliers({0.5, 2, 1}, {1, 1, 1, 1, 1, 1, 1, 1}),
             (std::vector<double>{1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25}));
   EXPECT_EQ(multipliers({0.5, 0, 1}, {1, 2, 3}), (std::vector<double>{1, 1, 1}));
+}
+
+TEST(EpochOrder, IsAnotherPermutationInEachEpochOfEachStream) {
+  const auto order = epoch_order(1000, 1, "fold", 1);
+  auto sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], i);
+  EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_EQ(epoch_order(1000, 1, "fold", 1), order);
+  EXPECT_NE(epoch_order(1000, 1, "fold", 2), order);
+  EXPECT_NE(epoch_order(1000, 1, "other", 1), order);
+  EXPECT_NE(epoch_order(1000, 2, "fold", 1), order);
+}
+
+TEST(EpochOrder, IsEvenOverThePlaces) {
+  // The place of sample 0 among 10 in 20,000 epochs: chi-square with 9 degrees of freedom, 99.99 % quantile 33.7.
+  std::vector<int> counts(10);
+  for (int epoch = 1; epoch <= 20000; ++epoch) {
+    const auto order = epoch_order(10, 1, "fold", epoch);
+    ++counts[static_cast<std::size_t>(std::find(order.begin(), order.end(), 0u) - order.begin())];
+  }
+  double chi_square = 0.0;
+  for (const int c : counts) chi_square += (c - 2000.0) * (c - 2000.0) / 2000.0;
+  EXPECT_LT(chi_square, 33.7);
 }
 
 TEST(SquaredNorm, SumsInDoublePrecision) {
