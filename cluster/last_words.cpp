@@ -11,7 +11,7 @@ namespace perfpipe {
 namespace {
 
 /// How long a launcher may take to end the other ranks.
-constexpr int patience_ms = 5000;
+constexpr int patience_ms = 20000;
 
 void write_all(int file, const std::string& text) {
   std::size_t at = 0;

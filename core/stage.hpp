@@ -145,6 +145,8 @@ class Stage {
   virtual nlohmann::json key_facts(const TaskInfo&, const Cohort&) const { return nullptr; }
   /// True if the result depends on the job's seed.
   virtual bool uses_seed() const { return false; }
+  /// True if the output shows the whole job, so that any change of it makes the output stale.
+  virtual bool shows_job() const { return false; }
   /// Relative cost of a task (about seconds); the longest chain is started first.
   virtual double cost(const TaskInfo&) const { return 1.0; }
   /// True if a task still makes sense when some of its inputs failed.

@@ -44,9 +44,10 @@ struct Recipe {
 /// Input scale of the recipe "paper": ours, as the paper states none. Out of 1, 3, 10 and 30, five seeds each, on
 /// simulated curves (20,000 samples of 9 patients, 3 epochs, RMSE on a tenth patient): MTT 2.2-3.7, 1.3-1.8,
 /// 0.9-1.1, 1.0-2.2 s; CBF up to 150 ml/100g/min 13-44, 6-13, 5.7-6.6, 4.9-6.3. MTT diverges at 100. CBF up to 450
-/// trains at 10, but three of five times not at 30 (estimates near constant); above 600 it does not at 10, and above
-/// 900 at no scale: the learning rate belongs to the targets' range. So CBF, whose targets in vessels reach 900, has 1:
-/// on the quickstart's cohort (six folds, 24,000 samples, 6 epochs) its ARMSE was 14.0, 21.9, 32.3 at 1, 5 and 10.
+/// trains at 10, but three of five times not at 30 (estimates near constant); from 600 on it does not at 10, and from
+/// 900 on at no scale reliably: the learning rate belongs to the targets' range. So CBF, whose targets in vessels reach
+/// 900, has 1: on the quickstart's cohort (six folds, 24,000 samples, 6 epochs) its ARMSE was 14.0, 21.9, 32.3 at 1, 5
+/// and 10.
 inline constexpr PerParameter paper_input_scale{1.0, 10.0, 10.0, 10.0};  // CBF, CBV, MTT, Tmax
 
 /// The paper's recipe (V.B) for a parameter, with our input scale.

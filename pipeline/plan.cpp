@@ -104,6 +104,10 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       from["task"] = info.name;
       from["options"] = instance.stage->parameters();
       if (instance.stage->uses_seed()) from["seed"] = job.seed;
+      if (instance.stage->shows_job()) {
+        from["job"] = job.resolved;
+        from["job"].erase("output");  // where it lies changes nothing
+      }
       if (const auto facts = instance.stage->key_facts(info, cohort); !facts.is_null()) from["facts"] = facts;
       from["inputs"] = nlohmann::ordered_json::object();
       for (const auto& port : ports.reads)

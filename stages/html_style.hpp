@@ -48,7 +48,7 @@ figcaption{color:var(--soft);font-size:.9rem;margin-top:.6rem}
 .panels{display:grid;gap:.6rem}
 .panels div{min-width:0}
 .panels h4{font-size:.9rem;font-weight:600;margin:0 0 .3rem}
-.panels img{display:block;width:100%;background:#000;image-rendering:pixelated;border-radius:4px}
+.panels img{display:block;width:100%;height:auto;background:#000;image-rendering:pixelated;border-radius:4px}
 .legend{display:flex;flex-wrap:wrap;gap:.4rem 2rem;margin-top:.7rem;font-size:.87rem;color:var(--soft);font-variant-numeric:tabular-nums}
 .legend span{white-space:nowrap}
 .legend div{display:flex;align-items:center;gap:.5rem}

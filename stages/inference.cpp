@@ -61,7 +61,7 @@ class Inference final : public StageWith<InferenceOptions> {
     for (const auto& [parameter, file] : files) {
       try {
         check_weights(read_safetensors(file), parameter, file.string());
-      } catch (const InputError& error) {
+      } catch (const Error& error) {
         findings.add("inference.weights", error.what());
       }
     }

@@ -57,6 +57,7 @@ class Report final : public StageWith<ReportOptions> {
     return files;
   }
   bool accepts_failed_inputs() const override { return true; }
+  bool shows_job() const override { return true; }
   double cost(const TaskInfo&) const override { return 2.0; }
 
   void run(StageContext& context) const override {

@@ -42,31 +42,13 @@ Ended shell(const std::string& command) {
   return ended;
 }
 
-TEST(LastWords, ComeAfterTheProcessHasEnded) {
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(ends[1], STDERR_FILENO);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    leave_last_words("the last words\n");
-    const char text[] = "words before\n";
-    if (::write(STDERR_FILENO, text, sizeof(text) - 1) < 0) ::_exit(1);
-    ::_exit(3);
-  }
-  ::close(ends[1]);
-  int status = 0;
-  const auto start = Clock::now();
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), 3) << "the process itself is not held up";
-  std::string text;
-  char buffer[256];
-  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof(buffer))) > 0;)
-    text.append(buffer, static_cast<std::size_t>(got));
-  ::close(ends[0]);
-  EXPECT_EQ(text, "words before\nthe last words\n");
-  EXPECT_LT(seconds_since(start), 2.0);
+TEST(LastWords, AreSaidAtOnceWhereThereIsNoLauncher) {
+  EXPECT_EXIT(
+      {
+        leave_last_words("error: no cohort\n");
+        ::_exit(3);
+      },
+      testing::ExitedWithCode(3), "^error: no cohort\n$");
 }
 
 /// Four ranks, of which one fails while the others are busy or wait for it.
