@@ -97,7 +97,21 @@ std::string read_text_attribute(hid_t object, const fs::path& file, const char* 
   return text;
 }
 
-void silence_hdf5() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }  // errors go into our messages instead
+/// Before the first other call of HDF5, and again before any: errors go into our messages instead of the terminal, and
+/// at the program's end HDF5 leaves alone what is still open (after a full disk it would write once more, and crash).
+void prepare_hdf5() {
+  H5dont_atexit();
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+/// HDF5 tells of a failed system call its time, buffer and more; a person needs what failed and why.
+std::string without_details(const std::string& description) {
+  constexpr std::string_view reason_key = "error message = '";
+  const auto details = description.find(": time = "), reason = description.find(reason_key);
+  if (details == std::string::npos || reason == std::string::npos) return description;
+  const auto begin = reason + reason_key.size();
+  return description.substr(0, details) + ": " + description.substr(begin, description.find('\'', begin) - begin);
+}
 
 void write_head(const fs::path& file, const ArtifactHead& head) {
   const nlohmann::ordered_json json{{"key", head.key}, {"content", head.content}, {"bytes", head.bytes}};
@@ -117,8 +131,8 @@ std::string hdf5_error_text() {
   std::string text;
   const auto collect = [](unsigned, const H5E_error2_t* entry, void* out) -> herr_t {
     auto& message = *static_cast<std::string*>(out);
-    if (entry->desc != nullptr && message.find(entry->desc) == std::string::npos)
-      message += (message.empty() ? "" : " < ") + std::string(entry->desc);
+    const std::string what = entry->desc == nullptr ? "" : without_details(entry->desc);
+    if (message.find(what) == std::string::npos) message += (message.empty() ? "" : " < ") + what;
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &text);
@@ -145,22 +159,23 @@ struct ArtifactWriter::Impl {
 };
 
 ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::ordered_json& made_from) {
-  silence_hdf5();
+  prepare_hdf5();
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   if (error) throw IoError(file.parent_path().string() + ": the folder cannot be created: " + error.message());
   impl_ = std::make_unique<Impl>(std::move(file));
   impl_->key = std::move(key);
   impl_->made_from = made_from.dump();
-  const fs::path& temporary = impl_->pending.temporary();
-  Hdf5Properties create(hdf5_check(H5Pcreate(H5P_FILE_CREATE), temporary, "file properties"));
-  hdf5_check(H5Pset_userblock(create.get(), head_bytes), temporary, "file head");
+  const fs::path& target = impl_->final;
+  Hdf5Properties create(hdf5_check(H5Pcreate(H5P_FILE_CREATE), target, "file properties"));
+  hdf5_check(H5Pset_userblock(create.get(), head_bytes), target, "file head");
   // No time stamp on the root group either: the same content must give the same bytes.
-  hdf5_check(H5Pset_obj_track_times(create.get(), false), temporary, "file properties");
-  Hdf5Properties access(hdf5_check(H5Pcreate(H5P_FILE_ACCESS), temporary, "file access"));
-  hdf5_check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST), temporary, "file version");
-  impl_->file = Hdf5File(hdf5_check(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, create.get(), access.get()), temporary,
-                                    "the file cannot be created"));
+  hdf5_check(H5Pset_obj_track_times(create.get(), false), target, "file properties");
+  Hdf5Properties access(hdf5_check(H5Pcreate(H5P_FILE_ACCESS), target, "file access"));
+  hdf5_check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST), target, "file version");
+  impl_->file =
+      Hdf5File(hdf5_check(H5Fcreate(impl_->pending.temporary().c_str(), H5F_ACC_TRUNC, create.get(), access.get()),
+                          target, "the file cannot be created"));
 }
 
 ArtifactWriter::~ArtifactWriter() = default;
@@ -219,7 +234,7 @@ void ArtifactWriter::add_published(PublishedFile file) {
 }
 
 void ArtifactWriter::commit() {
-  const fs::path& file = impl_->pending.temporary();
+  const fs::path &file = impl_->final, &temporary = impl_->pending.temporary();
   write_text_attribute(impl_->file.get(), file, "metadata", impl_->metadata.dump());
   write_text_attribute(impl_->file.get(), file, "published", impl_->published.dump());
   write_text_attribute(impl_->file.get(), file, "made_from", impl_->made_from);
@@ -231,9 +246,9 @@ void ArtifactWriter::commit() {
   impl_->datasets.clear();
   hdf5_check(H5Fflush(impl_->file.get(), H5F_SCOPE_GLOBAL), file, "writing");
   if (!impl_->file.close()) throw IoError(file.string() + ": closing failed: " + hdf5_error_text());
-  ArtifactHead head{impl_->key, hash_file(file, head_bytes), fs::file_size(file)};
-  write_head(file, head);
-  { ArtifactReader verify(file); }  // opens: head, size and metadata are as written
+  ArtifactHead head{impl_->key, hash_file(temporary, head_bytes), fs::file_size(temporary)};
+  write_head(temporary, head);
+  { ArtifactReader verify(temporary); }  // opens: head, size and metadata are as written
   impl_->pending.commit();
 }
 
@@ -244,7 +259,7 @@ struct ArtifactReader::Impl {
 };
 
 ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) {
-  silence_hdf5();
+  prepare_hdf5();
   impl_->path = std::move(file);
   const auto head = read_artifact_head(impl_->path);
   if (!head)

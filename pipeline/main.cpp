@@ -8,7 +8,10 @@
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 
@@ -85,7 +88,10 @@ std::pair<int, std::string> describe_current_exception() {
   try {
     throw;
   } catch (const Error& error) {
-    return {static_cast<int>(error.code()), error.what()};
+    std::string text = error.what();
+    if (text.find(std::strerror(ENOSPC)) != std::string::npos)
+      text += "; free some space and run the same command again: what is finished is kept";
+    return {static_cast<int>(error.code()), text};
   } catch (const std::bad_alloc&) {
     return {static_cast<int>(ExitCode::io), "out of memory; lower parallel.slab_memory or use fewer ranks"};
   } catch (const std::exception& error) {
@@ -113,7 +119,10 @@ int run_mpi(const CommandLine& line, int argc, char** argv) {
   } catch (...) {
     // The only way out that hangs no other rank.
     const auto [code, text] = describe_current_exception();
-    leave_last_words(fmt::format("perfpipe: error on rank {}: {}\n", rank, text));
+    const std::string words = fmt::format("perfpipe: error on rank {}: {}\n", rank, text);
+    // mpirun waits for last words; Slurm kills whoever would say them.
+    if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) leave_last_words(words);
+    else fmt::print(stderr, "{}", words);
     MpiRuntime::abort_all(code);
   }
 }
@@ -121,6 +130,8 @@ int run_mpi(const CommandLine& line, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // HDF5 locks files by default, which fails on cluster file systems without locks; each of ours has one writer anyway.
+  ::setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
   CommandLine line;
   if (const auto code = parse_command_line(argc, argv, line)) return *code;
   if (line.list_stages) return print_stages(line.one_stage) ? 0 : static_cast<int>(ExitCode::config);

@@ -248,6 +248,7 @@ class JobRun {
     } catch (const Stopped&) {
       return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};
     } catch (const Error& error) {
+      log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});
       throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
     }
     log_.event("task done", {{"task", task.info.id()}, {"seconds", seconds()}});

@@ -33,7 +33,7 @@ class Aif final : public StageWith<AifOptions> {
     StageType type;
     type.name = "aif";
     type.scope = Scope::patient;
-    type.version = 2;
+    type.version = 3;
     type.summary =
         "Finds the arterial input function in the tissue curves, or reads it from a table beside the series.";
     type.reference = "Mouridsen et al., Magn Reson Med 55:524 (2006)";

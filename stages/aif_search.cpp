@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 namespace perfpipe {
@@ -68,6 +69,20 @@ std::vector<std::int64_t> earliest_clusters(const std::vector<std::vector<double
     const auto c = static_cast<std::size_t>(cluster[i]);
     if (arterial(c) && moment[c] <= earliest + aif_same_moment) kept.push_back(rows[i]);
   }
+  return kept;
+}
+
+/// Of these rows those that are hardly diluted by tissue: area of at least aif_area_share of the 90th percentile's, and
+/// the aif_least_voxels largest whatever their area.
+std::vector<std::int64_t> undiluted(const std::vector<std::int64_t>& rows, const std::vector<double>& areas) {
+  if (rows.size() <= aif_least_voxels) return rows;
+  std::vector<double> sorted;
+  for (auto row : rows) sorted.push_back(areas[static_cast<std::size_t>(row)]);
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  const double least = std::min(aif_area_share * sorted[sorted.size() / 10], sorted[aif_least_voxels - 1]);
+  std::vector<std::int64_t> kept;
+  for (auto row : rows)
+    if (areas[static_cast<std::size_t>(row)] >= least) kept.push_back(row);
   return kept;
 }
 
@@ -151,7 +166,7 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
     for (std::int64_t t = first; t < last; ++t) area += at(row, t);
     for (std::int64_t t = first; t < last; ++t) window.push_back(area > 0.0 ? at(row, t) / area : 0.0);
   }
-  return earliest_clusters(windows, areas, earliest_clusters(windows, areas, rows));
+  return undiluted(earliest_clusters(windows, areas, earliest_clusters(windows, areas, rows)), areas);
 }
 
 }  // namespace perfpipe

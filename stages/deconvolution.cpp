@@ -8,6 +8,7 @@
 #include <cblas.h>
 #include <cmath>
 #include <complex>
+#include <limits>
 #include <numbers>
 
 namespace perfpipe {
@@ -41,6 +42,8 @@ DeconvolutionOperator bsvd_operator(std::span<const float> aif, double dt, doubl
       if (std::abs(a) >= threshold * largest) sum += root(f * t) / (dt * a);
     }
     inverse[static_cast<std::size_t>(t)] = sum.real() / static_cast<double>(length);
+    if (std::abs(inverse[static_cast<std::size_t>(t)]) > std::numeric_limits<float>::max())
+      throw InputError("the arterial input function is too small to be deconvolved by: check its unit");
   }
   DeconvolutionOperator op{n, length, dt, std::vector<float>(static_cast<std::size_t>(length * n))};
   for (std::int64_t i = 0; i < length; ++i)
@@ -56,13 +59,16 @@ VoxelParameters residue_parameters(std::span<const float> residue, std::int64_t 
   const auto length = static_cast<std::int64_t>(residue.size());
   const auto peak = std::max_element(residue.begin(), residue.end());
   const double maximum = *peak;
-  if (!(maximum > 0.0)) return result;
   double sum = 0.0;
   for (float k : residue) sum += k;
+  if (!(maximum > 0.0) || !std::isfinite(sum)) return result;
   const double ratio = scale.hematocrit_factor / scale.density;
-  result.value[index(Parameter::cbf)] = static_cast<float>(6000.0 * ratio * maximum);
-  result.value[index(Parameter::cbv)] = static_cast<float>(100.0 * ratio * dt * sum);
-  result.value[index(Parameter::mtt)] = static_cast<float>(dt * sum / maximum);
+  const std::array<double, 3> exact{6000.0 * ratio * maximum, 100.0 * ratio * dt * sum, dt * sum / maximum};
+  for (double x : exact)
+    if (std::abs(x) > std::numeric_limits<float>::max()) return result;
+  result.value[index(Parameter::cbf)] = static_cast<float>(exact[0]);
+  result.value[index(Parameter::cbv)] = static_cast<float>(exact[1]);
+  result.value[index(Parameter::mtt)] = static_cast<float>(exact[2]);
   const auto i = static_cast<std::int64_t>(peak - residue.begin());
   result.negative_delay = i >= samples;
   if (result.negative_delay) return result;

@@ -21,7 +21,7 @@ struct DeconvolutionOperator {
 /// bSVD (Wu et al., Magn Reson Med 50:164, 2003): block-circulant A of L = 2N samples, truncated SVD. A circulant
 /// matrix is normal, so its singular values are the magnitudes of the AIF's Fourier coefficients and the truncated
 /// inverse is exactly K_f = C_f / (Δt A_f) where |A_f| >= threshold · max|A|, else 0. Computed in double. `aif` [N];
-/// throws InputError if it is all zero.
+/// throws InputError if it is all zero, not finite, or too small for the inverse to be a float.
 DeconvolutionOperator bsvd_operator(std::span<const float> aif, double dt, double threshold);
 
 /// What turns residue functions into parameters.
@@ -34,7 +34,7 @@ struct ParameterScale {
 /// CBF, CBV, MTT, Tmax by parameter index, from one scaled residue function k [L]:
 /// CBF = 6000 (kH/ρ) max k in ml/100g/min, CBV = 100 (kH/ρ) Δt Σk in ml/100g, MTT = 60 CBV/CBF = Δt Σk / max k in s,
 /// Tmax = Δt argmax k in s. k stays signed (clipping it biases MTT). Where argmax >= N the delay is negative: Tmax 0,
-/// and `negative_delay` is set. Without a positive value all four are 0.
+/// and `negative_delay` is set. Without a positive value, and where a result is beyond a float, all four are 0.
 struct VoxelParameters {
   std::array<float, 4> value{};
   bool negative_delay = false;

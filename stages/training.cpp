@@ -168,8 +168,8 @@ class Training final : public StageWith<TrainingOptions> {
                          {"epoch_of_weights", result.epoch_of_weights},
                          {"validation_subject", binning.at("validation_subject")},
                          {"edges", binning.at("edges")}});
-    context.publish(std::filesystem::path("weights") /
-                        fmt::format("{}_{}.safetensors", context.task().held_out, name(recipe.parameter)),
+    // One folder for each held-out subject: as it is, it can be `inference.weights` of another job.
+    context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) / (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
   }
 

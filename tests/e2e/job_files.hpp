@@ -44,7 +44,8 @@ inline constexpr char cross_validation_job[] =
     "  - inference\n"
     "  - masking\n"
     "  - evaluation\n"
-    "  - export\n";
+    "  - export\n"
+    "  - report\n";
 
 // ---- The cohort: signal of a bolus that passes a disc of tissue around a few arterial voxels. ----
 

@@ -1,0 +1,139 @@
+// Jobs that are killed or asked to stop: the same command finishes them, with the same bits, redoing only what was not
+// committed. PERFPIPE_KILLS sets the number of kills (default 4), PERFPIPE_KILL_SEED repeats a series of moments.
+#include "tests/e2e/job_files.hpp"
+
+#include <random>
+
+namespace perfpipe {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::stoull(text);
+}
+
+int committed_artifacts(const fs::path& output) {
+  int count = 0;
+  if (!fs::exists(output / "store")) return 0;
+  for (const auto& entry : fs::recursive_directory_iterator(output / "store")) {
+    const std::string name = entry.path().filename().string();
+    count += name.ends_with(".h5") && !name.starts_with('.');
+  }
+  return count;
+}
+
+std::vector<std::string> temporaries_in(const fs::path& output) {
+  std::vector<std::string> found;
+  for (const auto& entry : fs::recursive_directory_iterator(output))
+    if (entry.path().filename().string().find(".tmp") != std::string::npos) found.push_back(entry.path().string());
+  return found;
+}
+
+class Kill : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = std::make_unique<TempFolder>();
+    write_small_cohort(*folder);
+    folder->write("job.yaml", cross_validation_job);
+    const auto undisturbed = run_perfpipe(*folder, {"job.yaml"});
+    ASSERT_TRUE(ended(undisturbed, 0));
+    duration = undisturbed.seconds;
+    expected = new std::map<std::string, std::string>(results_in(*folder / "out"));
+  }
+  static void TearDownTestSuite() {
+    delete expected;
+    folder.reset();
+  }
+  void SetUp() override { fs::remove_all(*folder / "out"); }
+
+  static std::vector<std::string> words(int ranks) {
+    return ranks == 0 ? perfpipe_words({"job.yaml"}) : mpirun_words(ranks, {"job.yaml"});
+  }
+  /// How many tasks the next run would take as they are.
+  static int reused() {
+    const auto plan = run_perfpipe(*folder, {"job.yaml", "--dry-run"});
+    EXPECT_TRUE(ended(plan, 0));
+    return task_counts(plan.out).reused;
+  }
+  /// The last run: it takes what was committed and leaves what an undisturbed one does.
+  static void expect_finish(int ranks) {
+    const int committed = committed_artifacts(*folder / "out");
+    const auto result = run_command(words(ranks), options_in(*folder), 120.0);
+    ASSERT_TRUE(ended(result, 0));
+    EXPECT_EQ(task_counts(result.err).reused, committed) << result.err;
+    EXPECT_TRUE(same_results(*expected, results_in(*folder / "out")));
+    EXPECT_EQ(temporaries_in(*folder / "out"), std::vector<std::string>());
+  }
+
+  /// Starts the job and waits until some tasks are committed and many are not.
+  static std::unique_ptr<Command> start_and_wait_for_tasks(int ranks, CommandOptions options) {
+    auto command = std::make_unique<Command>(words(ranks), std::move(options));
+    while (command->running() && command->seconds() < 60.0 && !fs::exists(*folder / "out/store/binning"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    EXPECT_TRUE(command->running()) << command->wait().err;
+    return command;
+  }
+  static void expect_stop_and_finish(int signal, int ranks, const CommandOptions& options) {
+    auto command = start_and_wait_for_tasks(ranks, options);
+    command->signal(signal);
+    const auto stopped = command->wait(30.0);
+    EXPECT_TRUE(ended(stopped, 75, {"stopped on request", "same command goes on from here"}));
+    const int committed = committed_artifacts(*folder / "out");
+    EXPECT_GT(committed, 0);
+    EXPECT_LT(committed, task_counts(stopped.err).all);
+    expect_finish(ranks);
+  }
+
+  static std::unique_ptr<TempFolder> folder;
+  static std::map<std::string, std::string>* expected;
+  static double duration;
+};
+std::unique_ptr<TempFolder> Kill::folder;
+std::map<std::string, std::string>* Kill::expected = nullptr;
+double Kill::duration = 0.0;
+
+TEST_F(Kill, AtRandomMomentsTheSameCommandGoesOn) {
+  const auto kills = number_from_environment("PERFPIPE_KILLS", 4);
+  const auto seed = number_from_environment("PERFPIPE_KILL_SEED", std::random_device{}());
+  std::printf("%d kills, PERFPIPE_KILL_SEED=%llu\n", static_cast<int>(kills), static_cast<unsigned long long>(seed));
+  std::mt19937_64 random(seed);
+  int finished_before_the_kill = 0;
+  for (std::uint64_t k = 0; k < kills; ++k) {
+    const int ranks = std::array{0, 2, 4}[random() % 3];
+    // Starting MPI takes about half as long again as this whole job.
+    const double moment = (ranks == 0 ? 1.0 : 1.5) * duration * static_cast<double>(random() % 1000) / 1000.0;
+    const int before = committed_artifacts(*folder / "out");
+    Command command(words(ranks), options_in(*folder));
+    while (command.running() && command.seconds() < moment) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const bool finished = !command.running();
+    command.kill_all();
+    command.wait();
+    const int committed = committed_artifacts(*folder / "out");
+    std::printf("kill %d after %.2f s on %d ranks: %d artifacts, %d before\n", static_cast<int>(k + 1), moment, ranks, committed, before);
+    EXPECT_GE(committed, before) << "what was finished is lost";
+    EXPECT_EQ(reused(), committed) << "what was committed is not taken";
+    if (finished) {
+      ++finished_before_the_kill;
+      EXPECT_TRUE(same_results(*expected, results_in(*folder / "out")));
+      fs::remove_all(*folder / "out");
+    }
+  }
+  std::printf("%d of them came after the end\n", finished_before_the_kill);
+  expect_finish(2);
+}
+
+TEST_F(Kill, SignalsStopASerialJobResumably) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
+    fs::remove_all(*folder / "out");
+    expect_stop_and_finish(signal, 0, options_in(*folder));
+  }
+}
+
+TEST_F(Kill, LauncherForwardsTheSignalToItsRanks) {
+  expect_stop_and_finish(SIGUSR1, 2, options_in(*folder));
+}
+
+}  // namespace
+}  // namespace perfpipe
