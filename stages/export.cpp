@@ -69,7 +69,7 @@ class Export final : public StageWith<ExportOptions> {
         publish_sidecar(context, stem,
                         {{"Description", fmt::format("{} by {}", facts(p).long_name, label)},
                          {"Units", facts(p).units},
-                         {"Settings", maker.metadata().at("settings")},
+                         {"Settings", settings_of(maker, map)},
                          {"Warnings", warnings}});
         written.push_back(stem.filename().string() + suffix);
       }
@@ -120,6 +120,12 @@ class Export final : public StageWith<ExportOptions> {
     fields["RepetitionTime"] = context.series().repetition_time;
     fields["GeneratedBy"] = {{"Name", "perfpipe"}, {"Version", version}};
     context.publish(stem.string() + ".json", fields.dump(1) + "\n");
+  }
+
+  /// Of a network map its own network alone, of other maps everything that its maker was told.
+  static nlohmann::json settings_of(const ArtifactReader& maker, const std::string& map) {
+    const nlohmann::json settings = maker.metadata().at("settings");
+    return settings.contains("networks") ? settings.at("networks").at(map) : settings;
   }
 
   /// What was warned about on this patient's way, by every stage that has metadata to say so.

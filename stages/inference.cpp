@@ -102,15 +102,12 @@ class Inference final : public StageWith<InferenceOptions> {
       }
     }
     const std::string label = context.task().stage == "inference" ? "cnn" : context.task().stage;
-    nlohmann::json parameters = nlohmann::json::array();
-    for (const auto& [parameter, engine] : engines) parameters.push_back(name(parameter));
-    context.output().set_metadata({{label_key, label},
-                                   {"settings",
-                                    {{"recipe", engines.begin()->second->facts().recipe},
-                                     {"input_scale", engines.begin()->second->facts().input_scale},
-                                     {"training_cohort", engines.begin()->second->facts().training_cohort}}},
-                                   {"parameters", parameters},
-                                   {"warnings", context.warnings()}});
+    nlohmann::json networks = nlohmann::json::object();
+    for (const auto& [parameter, engine] : engines)
+      networks[std::string(name(parameter))] = {{"recipe", engine->facts().recipe},
+                                                {"input_scale", engine->facts().input_scale},
+                                                {"training_cohort", engine->facts().training_cohort}};
+    context.output().set_metadata({{label_key, label}, {"settings", {{"networks", networks}}}, {"warnings", context.warnings()}});
   }
 
  private:
