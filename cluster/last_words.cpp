@@ -1,5 +1,6 @@
 #include "cluster/last_words.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
@@ -40,9 +41,19 @@ void leave_last_words(const std::string& text) {
   const int out =
       started_by_launcher(launcher) ? ::open(terminal.c_str(), O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC) : -1;
   const int end = out < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, launcher, 0));
-  const pid_t child = end < 0 ? -1 : ::fork();
+  int ready[2] = {-1, -1};
+  const pid_t child = end < 0 || ::pipe2(ready, O_CLOEXEC) != 0 ? -1 : ::fork();
   if (child < 0) return write_all(STDERR_FILENO, text);
-  if (child > 0) return;
+  if (child > 0) {
+    // Until the child has left this rank's process group mpirun would kill it with the group: in one of eight jobs it
+    // did. The child closes its end of the pipe when it has.
+    char nothing = 0;
+    ::close(ready[1]);
+    while (::read(ready[0], &nothing, 1) < 0 && errno == EINTR) {
+    }
+    ::close(ready[0]);
+    return;
+  }
   // Child of a process with threads: async-signal-safe calls only from here on.
   ::setsid();
   ::signal(SIGTERM, SIG_IGN);

@@ -37,7 +37,10 @@ Log::Log(int rank) : impl_(std::make_unique<Impl>()) {
   impl_->rank = rank;
   auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
   impl_->terminal = std::make_unique<spdlog::logger>("terminal", sink);
-  impl_->terminal->set_pattern(rank == 0 ? "%H:%M:%S %^%l%$ %v" : fmt::format("%H:%M:%S %^%l%$ [rank {}] %v", rank));
+  // On a terminal a log line takes the place of the progress line, which is drawn again below it.
+  const std::string clear_line = ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "";
+  impl_->terminal->set_pattern(clear_line +
+                               (rank == 0 ? "%H:%M:%S %^%l%$ %v" : fmt::format("%H:%M:%S %^%l%$ [rank {}] %v", rank)));
   if (rank != 0) impl_->terminal->set_level(spdlog::level::warn);
 }
 Log::~Log() = default;

@@ -28,7 +28,8 @@ std::vector<TaskInput> StoreView::inputs(const std::string& port) const {
 
 ArtifactReader StoreView::open(const std::string& port) const {
   const auto found = inputs(port);
-  if (found.size() != 1)
+  if (found.empty()) throw TaskFailure(fmt::format("its input '{}' is missing: the task that makes it failed", port));
+  if (found.size() > 1)
     throw Error(ExitCode::config,
                 fmt::format("{}: port '{}' has {} inputs where one is needed", task_, port, found.size()));
   return open(found.front());

@@ -73,7 +73,8 @@ class StoreView {
 
   /// All inputs of a port, in the order of the cohort (and of the parameters); several stages: in the job's order.
   std::vector<TaskInput> inputs(const std::string& port) const;
-  /// The only input of a port. Throws if there is none or more than one.
+  /// The only input of a port. Throws TaskFailure if there is none (the plan gives every declared port one: the task
+  /// that makes it failed), Error if there is more than one.
   ArtifactReader open(const std::string& port) const;
   ArtifactReader open(const TaskInput& input) const;
 

@@ -19,6 +19,16 @@ bool valid_name(const std::string& name) {
          std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
+/// Paths travel as JSON between ranks and into the outputs.
+bool is_utf8(const std::string& text) {
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 /// `name`, `name: {options}` or `name:` -> type name and options (with `as` taken out).
 void read_stage(const ConfigNode& item, const std::vector<StageType>& types, std::vector<StageInstance>& stages,
                 Findings& findings) {
@@ -152,18 +162,27 @@ void check_ports(const std::vector<StageInstance>& stages, Findings& findings) {
 Job parse_job(const std::string& text, const std::string& source, const JobOverrides& overrides) {
   ConfigNode root = parse_config(text, source);
   if (root.kind != Kind::map) throw ConfigError(root.where + ": a job file is a map with the keys: " + join(job_keys));
-  for (const auto& setting : overrides.settings) apply_override(root, setting);
+  Findings findings;
+  for (const auto& setting : overrides.settings) {
+    try {
+      apply_override(root, setting);
+    } catch (const ConfigError& error) {
+      const std::string message = error.what();
+      const auto place_end = message.find(": ");
+      findings.add(message.substr(0, place_end), message.substr(place_end + 2));
+    }
+  }
   Job job;
   job.source = source;
-  Findings findings;
   reject_unknown_keys(root, job_keys, findings);
 
-  const auto command_line = [](const std::string& option, const std::string& value, const std::string& path) {
+  const auto command_line = [&](const std::string& option, const std::string& value, const std::string& path) {
     ConfigNode node;
     node.kind = Kind::scalar;
     node.text = value;
     node.where = "--" + option;
     node.path = path;
+    if (!is_utf8(value)) findings.add(node.where, "the path holds bytes that are not UTF-8; rename the folder");
     return node;
   };
   ConfigNode output, cohort;

@@ -10,8 +10,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 
@@ -121,8 +121,10 @@ int run_mpi(const CommandLine& line, int argc, char** argv) {
     const auto [code, text] = describe_current_exception();
     const std::string words = fmt::format("perfpipe: error on rank {}: {}\n", rank, text);
     // mpirun waits for last words; Slurm kills whoever would say them.
-    if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) leave_last_words(words);
-    else fmt::print(stderr, "{}", words);
+    if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr)
+      leave_last_words(words);
+    else
+      fmt::print(stderr, "{}", words);
     MpiRuntime::abort_all(code);
   }
 }

@@ -73,6 +73,34 @@ std::vector<int> writers_of(const ReadPort& port, const std::vector<StageInstanc
   return writers;
 }
 
+/// Subjects whose data a result derives from, directly or through any chain of inputs.
+using Origins = std::set<std::string>;
+
+Origins origins_of(const TaskInfo& info, const std::vector<PlannedInput>& inputs, const Cohort& cohort,
+                   const std::vector<Origins>& origins) {
+  Origins all;
+  if (info.scope == Scope::patient) all.insert(info.subject);
+  if (info.scope == Scope::cohort)
+    for (const auto& subject : cohort.subjects()) all.insert(subject);
+  for (const auto& input : inputs) {
+    const auto& of_input = origins[static_cast<std::size_t>(input.task)];
+    all.insert(of_input.begin(), of_input.end());
+  }
+  return all;
+}
+
+void refuse_leakage(const StageInstance& instance, const TaskInfo& info, const std::vector<PlannedInput>& inputs,
+                    const std::vector<PlannedTask>& plan, const std::vector<Origins>& origins) {
+  if (info.scope != Scope::fold) return;
+  for (const auto& input : inputs)
+    if (origins[static_cast<std::size_t>(input.task)].contains(info.held_out))
+      throw ConfigError(fmt::format(
+          "{}: leakage: {} holds out {}, but reads '{}' of {}, which was made with the data of {}; name a stage that "
+          "uses no trained network (for maps by the option `targets`)",
+          instance.where, info.id(), info.held_out, input.port, plan[static_cast<std::size_t>(input.task)].info.id(),
+          info.held_out));
+}
+
 }  // namespace
 
 std::filesystem::path artifact_path(const std::filesystem::path& output, const TaskInfo& task) {
@@ -89,6 +117,7 @@ std::vector<std::filesystem::path> external_files(const Job& job, const Cohort& 
 
 std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes) {
   std::vector<PlannedTask> plan;
+  std::vector<Origins> origins;
   std::vector<std::pair<int, int>> range_of_stage;
   for (std::size_t s = 0; s < job.stages.size(); ++s) {
     const auto& instance = job.stages[s];
@@ -123,9 +152,14 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       task.files = instance.stage->files(info, cohort);
       for (const auto& file : task.files) {
         const auto hash = hashes.find(file.string());
-        from["files"][file.filename().string()] = hash == hashes.end() ? "" : hash->second;
+        // By name and not by path: the same data elsewhere are the same data. Two files may share a name, though.
+        std::string label = file.filename().string();
+        for (int n = 2; from["files"].contains(label); ++n) label = fmt::format("{} ({})", file.filename().string(), n);
+        from["files"][label] = hash == hashes.end() ? "" : hash->second;
       }
       task.key = hash128(from.dump());
+      refuse_leakage(instance, info, task.inputs, plan, origins);
+      origins.push_back(origins_of(info, task.inputs, cohort, origins));
       task.info = std::move(info);
       plan.push_back(std::move(task));
     }

@@ -248,6 +248,11 @@ class JobRun {
     } catch (const Stopped&) {
       return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};
     } catch (const Error& error) {
+      // What only the work itself could find wrong with a patient (no artery in sight) is skipped as the checks skip.
+      if (error.code() == ExitCode::input && task.info.scope == Scope::patient && job_.cohort.on_error == "skip") {
+        log_.error(fmt::format("{}: {}", task.info.id(), error.what()));
+        return {TaskStatus::failed, error.what(), seconds(), comm_.rank()};
+      }
       log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});
       throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
     }

@@ -80,8 +80,12 @@ class Aif final : public StageWith<AifOptions> {
     }
     const auto peak = std::max_element(aif.begin(), aif.end());
     if (!(*peak > 0.0f))
-      throw InputError(context.series().image.string() +
-                       ": the arterial input function has no positive value; give one by aif.method: file");
+      throw InputError(
+          options_.method == "file"
+              ? context.series().aif.string() +
+                    ": no positive value within the time grid; expected a concentration that rises as the bolus passes"
+              : context.series().image.string() +
+                    ": the arterial input function has no positive value; give one by aif.method: file");
     auto& output = context.output();
     output.write<float>(aif_spec(), {samples}, aif);
     output.write<std::int32_t>(aif_voxels_spec(), {static_cast<std::int64_t>(voxels.size()) / 3, 3}, voxels);

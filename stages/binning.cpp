@@ -42,7 +42,8 @@ class Binning final : public StageWith<BinningOptions> {
     t.number("validation_share", &BinningOptions::validation_share, {0.0, 1.0, true}, "of samples",
              "samples drawn in the same way from the validation patient");
     t.number("upper_percentile", &BinningOptions::upper_percentile, {50.0, 100.0}, "%",
-             "percentile of the fold's training targets (saturated to the paper's range) that is the upper edge; larger values join the last "
+             "percentile of the fold's training targets (saturated to the paper's range) that is the upper edge; "
+             "larger values join the last "
              "bin. At 100 large vessels fill most bins and tissue one: CBF then did not train in half of the folds");
     t.text("targets", &BinningOptions::targets,
            "name of the stage whose maps are the targets; empty: the latest before this one");
@@ -57,6 +58,7 @@ class Binning final : public StageWith<BinningOptions> {
     return ports;
   }
   bool uses_seed() const override { return true; }
+  bool accepts_failed_inputs() const override { return true; }
   void check(const Cohort& cohort, Findings& findings) const override {
     const auto subjects = cohort.subjects().size();
     if (subjects < 3)
@@ -72,6 +74,7 @@ class Binning final : public StageWith<BinningOptions> {
     const Parameter parameter = context.task().parameter;
     const std::string map(name(parameter));
     const auto inputs = context.store().inputs(map);
+    if (inputs.empty()) throw TaskFailure("no training patient is there: their targets failed");
     const std::string validation = validation_subject(inputs, context.task().held_out);
 
     Histogram histogram(facts(parameter).paper_maximum);

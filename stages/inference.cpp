@@ -107,7 +107,8 @@ class Inference final : public StageWith<InferenceOptions> {
       networks[std::string(name(parameter))] = {{"recipe", engine->facts().recipe},
                                                 {"input_scale", engine->facts().input_scale},
                                                 {"training_cohort", engine->facts().training_cohort}};
-    context.output().set_metadata({{label_key, label}, {"settings", {{"networks", networks}}}, {"warnings", context.warnings()}});
+    context.output().set_metadata(
+        {{label_key, label}, {"settings", {{"networks", networks}}}, {"warnings", context.warnings()}});
   }
 
  private:

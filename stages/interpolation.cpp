@@ -26,6 +26,7 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     StageType type;
     type.name = "interpolation";
     type.scope = Scope::patient;
+    type.version = 2;
     type.summary = "Resamples the concentration curves to a uniform time grid by their true acquisition times.";
     type.reference = "Ho et al., ICPR 2016, section V.A: 70 samples of 1 s";
     return type;

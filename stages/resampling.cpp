@@ -37,12 +37,17 @@ Resampler::Resampler(std::span<const double> times, const TimeGrid& grid, bool c
     if (!cubic) {
       taps = {{k, k + 1, 0, 0}, {1.0 - u, u, 0.0, 0.0}, u == 0.0 ? 1 : 2};
     } else {
-      // Hermite basis; the tangent at a frame is the slope between its neighbours (one-sided at the ends).
+      // Hermite basis. The tangent at a frame is that of the parabola through it and its neighbours (at the ends the
+      // slope of the only interval): each interval's slope weighs by the length of the other.
       const double h00 = (1 + 2 * u) * (1 - u) * (1 - u), h10 = u * (1 - u) * (1 - u), h01 = u * u * (3 - 2 * u),
                    h11 = u * u * (u - 1);
       const std::int32_t before = std::max(k - 1, 0), beyond = std::min(k + 2, last);
-      const double tangent0 = h10 * h / (at(k + 1) - at(before)), tangent1 = h11 * h / (at(beyond) - at(k));
-      taps = {{before, k, k + 1, beyond}, {-tangent0, h00 - tangent1, h01 + tangent0, tangent1}, 4};
+      const double h_before = at(k) - at(before), h_beyond = at(beyond) - at(k + 1);
+      const double left = k > before ? h10 * h * (h / (h_before + h)) / h_before : 0.0;
+      const double right = beyond > k + 1 ? h11 * h * (h / (h_beyond + h)) / h_beyond : 0.0;
+      const double middle = h10 * (k > before ? h_before / (h_before + h) : 1.0) +
+                            h11 * (beyond > k + 1 ? h_beyond / (h_beyond + h) : 1.0);
+      taps = {{before, k, k + 1, beyond}, {-left, h00 + left - middle, h01 + middle - right, right}, 4};
     }
     taps_.push_back(taps);
   }

@@ -27,8 +27,9 @@ struct GridChoice {
 GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival,
                        double lead);
 
-/// Each grid sample as a weighted sum of up to four frames: linear, or cubic Hermite with finite-difference tangents on
-/// the true times. Before the first and after the last frame the end value is held.
+/// Each grid sample as a weighted sum of up to four frames: linear, or cubic Hermite with the tangents of the parabola
+/// through each frame and its neighbours, on the true times (a quadratic comes back exactly, but for the first and last
+/// interval). Before the first and after the last frame the end value is held.
 class Resampler {
  public:
   Resampler(std::span<const double> times, const TimeGrid& grid, bool cubic);

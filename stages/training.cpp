@@ -64,7 +64,7 @@ class Training final : public StageWith<TrainingOptions> {
     type.scope = Scope::fold;
     type.summary =
         "Trains the bi-input CNN of each parameter on all patients but one. Writes "
-        "weights/PATIENT_PARAMETER.safetensors.";
+        "weights/without-SUBJECT/PARAMETER.safetensors.";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
     return type;
   }
@@ -105,6 +105,7 @@ class Training final : public StageWith<TrainingOptions> {
     return parameters;
   }
   bool uses_seed() const override { return true; }
+  bool accepts_failed_inputs() const override { return true; }
   double cost(const TaskInfo& task) const override {
     return (task.parameter == Parameter::cbf ? 0.5 : 1.0) * 2.0 * static_cast<double>(options_.epochs);
   }
@@ -169,7 +170,8 @@ class Training final : public StageWith<TrainingOptions> {
                          {"validation_subject", binning.at("validation_subject")},
                          {"edges", binning.at("edges")}});
     // One folder for each held-out subject: as it is, it can be `inference.weights` of another job.
-    context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) / (std::string(name(recipe.parameter)) + ".safetensors"),
+    context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) /
+                        (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
   }
 

@@ -87,7 +87,7 @@ TEST(StoreView, OpensDeclaredInputsAlone) {
   EXPECT_TRUE(view.inputs("network").empty());
 
   EXPECT_NE(failure([&] { view.open("aif"); }).find("port 'aif' has 2 inputs where one is needed"), std::string::npos);
-  EXPECT_NE(failure([&] { view.open("network"); }).find("port 'network' has 0 inputs"), std::string::npos);
+  EXPECT_THROW(view.open("network"), TaskFailure) << "the task that makes it failed";
   const TaskInput undeclared{patient_task("aif", "sub-04"), write("aif-04.h5"), "aif"};
   EXPECT_NE(
       failure([&] { view.open(undeclared); }).find("aif/sub-04 is not a declared input of " + std::string(fold_name)),

@@ -57,17 +57,44 @@ TEST_F(BadJob, HelpAndVersionAreNoErrors) {
 }
 
 TEST_F(BadJob, UnknownStageToListIsNamedWithTheNearest) {
-  EXPECT_TRUE(ended(run_perfpipe(*folder, {"stages", "trainig"}), 2, {"trainig", "did you mean 'training'?", "import"}));
+  EXPECT_TRUE(
+      ended(run_perfpipe(*folder, {"stages", "trainig"}), 2, {"trainig", "did you mean 'training'?", "import"}));
 }
 
 TEST_F(BadJob, SettingsThatMeanNothing) {
   EXPECT_TRUE(ended(run(maps_job, {"--set", "aif"}), 2, {"--set aif", "KEY=VALUE"}));
   EXPECT_TRUE(ended(run(maps_job, {"--set", "=1"}), 2, {"--set =1", "KEY=VALUE"}));
   EXPECT_TRUE(ended(run(maps_job, {"--set", "aif..method=file"}), 2, {"--set aif..method=file", "empty part"}));
-  EXPECT_TRUE(ended(run(maps_job, {"--set", "interpolaton.dt=1"}), 2, {"'interpolaton'", "did you mean 'interpolation'?", "bsvd_targets"}));
-  EXPECT_TRUE(ended(run(maps_job, {"--set", "aif.methd=file"}), 2, {"--set aif.methd=file", "unknown key 'methd'", "did you mean 'method'?"}));
-  EXPECT_TRUE(ended(run(maps_job, {"--set", "bsvd_targets.threshold=1.4"}), 2, {"--set bsvd_targets.threshold=1.4", "1.4", "(0, 1)"}));
+  EXPECT_TRUE(ended(run(maps_job, {"--set", "interpolaton.dt=1"}), 2,
+                    {"'interpolaton'", "did you mean 'interpolation'?", "bsvd_targets"}));
+  EXPECT_TRUE(ended(run(maps_job, {"--set", "aif.methd=file"}), 2,
+                    {"--set aif.methd=file", "unknown key 'methd'", "did you mean 'method'?"}));
+  EXPECT_TRUE(ended(run(maps_job, {"--set", "bsvd_targets.threshold=1.4"}), 2,
+                    {"--set bsvd_targets.threshold=1.4", "1.4", "(0, 1)"}));
   EXPECT_TRUE(ended(run(maps_job, {"--set", "aif.method=[file"}), 2, {"--set aif.method=[file"}));
+}
+
+TEST_F(BadJob, SettingsAndJobFileAreToldAtOnce) {
+  const auto result =
+      run(maps_job + std::string("sed: 1\n"), {"--set", "a.b=1", "--set", "aif", "--set", "export.compress=2"});
+  EXPECT_TRUE(ended(result, 2, {"--set a.b=1", "'a'"}));
+  EXPECT_TRUE(says(result, {"--set aif: ", "KEY=VALUE"}));
+  EXPECT_TRUE(says(result, {"--set export.compress=2", "true or false"}));
+  EXPECT_TRUE(says(result, {"job.yaml:9:6", "'sed'", "did you mean 'seed'?"}));
+}
+
+TEST_F(BadJob, PathsOnTheCommandLineMustBeUtf8) {
+  EXPECT_TRUE(ended(run(maps_job, {"--output", "caf\xe9"}), 2, {"--output", "UTF-8", "rename"}));
+  EXPECT_TRUE(ended(run(maps_job, {"--cohort", "caf\xe9"}), 2, {"--cohort", "UTF-8", "rename"}));
+  EXPECT_FALSE(fs::exists(*folder / "caf\xe9"));
+}
+
+TEST_F(BadJob, SrunWithoutMpiIsAnErrorOfCommunication) {
+  folder->write("job.yaml", maps_job);
+  auto options = options_in(*folder);
+  options.environment["SLURM_STEP_NUM_TASKS"] = "2";
+  options.environment["SLURM_PROCID"] = "0";
+  EXPECT_TRUE(ended(run_command(perfpipe_words({"job.yaml"}), options), 5, {"srun", "2 tasks", "srun --mpi=pmix"}));
 }
 
 // ---- The file itself. ----
@@ -127,11 +154,15 @@ TEST_F(BadJob, TooLargeTooDeepTooManyAliases) {
 TEST_F(BadJob, YamlThatInvitesMistakesIsRefusedWithItsPlace) {
   EXPECT_TRUE(ended(run("output: out\ncohort: [a\nstages: b\n"), 2, {"job.yaml:", "YAML"}));
   EXPECT_TRUE(ended(run("output: !!str out\ncohort: cohort\nstages: [import]\n"), 2, {"job.yaml:1:9", "tag"}));
-  EXPECT_TRUE(ended(run("output: out\ncohort: !folder cohort\nstages: [import]\n"), 2, {"job.yaml:2:9", "tag", "plain value"}));
-  EXPECT_TRUE(ended(run("x: &x {path: cohort}\noutput: out\ncohort:\n  <<: *x\nstages: [import]\n"), 2, {"job.yaml:4:3", "merge keys"}));
+  EXPECT_TRUE(
+      ended(run("output: out\ncohort: !folder cohort\nstages: [import]\n"), 2, {"job.yaml:2:9", "tag", "plain value"}));
+  EXPECT_TRUE(ended(run("x: &x {path: cohort}\noutput: out\ncohort:\n  <<: *x\nstages: [import]\n"), 2,
+                    {"job.yaml:4:3", "merge keys"}));
   EXPECT_TRUE(ended(run(std::string(maps_job) + "---\noutput: other\n"), 2, {"job.yaml:", "second YAML document"}));
-  EXPECT_TRUE(ended(run("output: out\ncohort: cohort\noutput: other\nstages: [import]\n"), 2, {"job.yaml:3:1", "'output'", "twice", "job.yaml:1:9"}));
-  EXPECT_TRUE(ended(run("output: out\ncohort:\n\tpath: cohort\nstages: [import]\n"), 2, {"job.yaml:3:1", "tab", "spaces"}));
+  EXPECT_TRUE(ended(run("output: out\ncohort: cohort\noutput: other\nstages: [import]\n"), 2,
+                    {"job.yaml:3:1", "'output'", "twice", "job.yaml:1:9"}));
+  EXPECT_TRUE(
+      ended(run("output: out\ncohort:\n\tpath: cohort\nstages: [import]\n"), 2, {"job.yaml:3:1", "tab", "spaces"}));
 }
 
 // ---- Keys and values. ----
@@ -141,22 +172,23 @@ TEST_F(BadJob, AllMissingKeysAreToldAtOnce) {
   EXPECT_TRUE(ended(result, 2, {"'output' is missing"}));
   EXPECT_TRUE(says(result, {"'cohort' is missing"}));
   EXPECT_TRUE(says(result, {"'stages'", "at least one stage"}));
-  EXPECT_TRUE(ended(run("output: out\ncohort: cohort\nstages: []\n"), 2, {"job.yaml:3:9", "'stages'", "at least one stage"}));
+  EXPECT_TRUE(
+      ended(run("output: out\ncohort: cohort\nstages: []\n"), 2, {"job.yaml:3:9", "'stages'", "at least one stage"}));
   EXPECT_TRUE(ended(run("output: out\ncohort: cohort\nstages: import\n"), 2, {"job.yaml:3:9", "'stages'", "list"}));
 }
 
 TEST_F(BadJob, EveryFindingOfAJobIsToldAtOnceWithItsPlace) {
-  const auto result = run(
-      "output: out\n"
-      "seeds: 7\n"
-      "cohort: {path: cohort, echo_time: 30, on_eror: skip}\n"
-      "stages:\n"
-      "  - import: {mask: automatic}\n"
-      "  - interpolation: {dt: 0, samples: 70.5}\n"
-      "  - aif: {metod: file}\n"
-      "  - bsvd_targets: {threshold: 1.4, density: nan, hematocrit_factor: 1e999}\n"
-      "  - trainig\n"
-      "parallel: {threads: 0, deterministic: yes}\n");
+  const auto result =
+      run("output: out\n"
+          "seeds: 7\n"
+          "cohort: {path: cohort, echo_time: 30, on_eror: skip}\n"
+          "stages:\n"
+          "  - import: {mask: automatic}\n"
+          "  - interpolation: {dt: 0, samples: 70.5}\n"
+          "  - aif: {metod: file}\n"
+          "  - bsvd_targets: {threshold: 1.4, density: nan, hematocrit_factor: 1e999}\n"
+          "  - trainig\n"
+          "parallel: {threads: 0, deterministic: yes}\n");
   EXPECT_TRUE(ended(result, 2, {"job.yaml:2:8", "'seeds'", "did you mean 'seed'?"}));
   EXPECT_TRUE(says(result, {"job.yaml:3:35", "cohort.echo_time = 30", "0.001 to 0.2 s", "milliseconds"}));
   EXPECT_TRUE(says(result, {"job.yaml:3:48", "'on_eror'", "did you mean 'on_error'?"}));
@@ -174,21 +206,22 @@ TEST_F(BadJob, EveryFindingOfAJobIsToldAtOnceWithItsPlace) {
 
 TEST_F(BadJob, SeedsHaveARange) {
   for (const char* seed : {"-1", "9223372036854775808", "1.5", "\"7\"", "0x10", "[1]", "1e3", ""})
-    EXPECT_TRUE(ended(run(std::string(maps_job) + "seed: " + seed + "\n"), 2, {"job.yaml:9:", "seed", "[0, 2^63-1]"})) << seed;
+    EXPECT_TRUE(ended(run(std::string(maps_job) + "seed: " + seed + "\n"), 2, {"job.yaml:9:", "seed", "[0, 2^63-1]"}))
+        << seed;
   EXPECT_TRUE(ended(run(std::string(maps_job) + "seed: 9223372036854775807\n", {"--dry-run"}), 0));
 }
 
 TEST_F(BadJob, ValuesOfTheWrongKind) {
-  const auto result = run(
-      "output: {a: b}\n"
-      "cohort: [cohort]\n"
-      "stages:\n"
-      "  - import: 5\n"
-      "  - {interpolation: {}, aif: {}}\n"
-      "  - [aif]\n"
-      "  - bsvd_targets: {threshold: \"0.1\"}\n"
-      "  - export: {compress: 1}\n"
-      "parallel: fast\n");
+  const auto result =
+      run("output: {a: b}\n"
+          "cohort: [cohort]\n"
+          "stages:\n"
+          "  - import: 5\n"
+          "  - {interpolation: {}, aif: {}}\n"
+          "  - [aif]\n"
+          "  - bsvd_targets: {threshold: \"0.1\"}\n"
+          "  - export: {compress: 1}\n"
+          "parallel: fast\n");
   EXPECT_TRUE(ended(result, 2, {"job.yaml:1:9", "output = a map of 1 keys", "text"}));
   EXPECT_TRUE(says(result, {"job.yaml:2:9", "cohort = a list of 1", "cohort: {path: PATH}"}));
   EXPECT_TRUE(says(result, {"job.yaml:4:13", "stages[0].import = 5", "map of options"}));
@@ -200,18 +233,18 @@ TEST_F(BadJob, ValuesOfTheWrongKind) {
 }
 
 TEST_F(BadJob, PatientsAndOverridesAreChecked) {
-  const auto result = run(
-      "output: out\n"
-      "cohort:\n"
-      "  path: cohort\n"
-      "  repetition_time: 1500\n"
-      "  modality: mri\n"
-      "  patients:\n"
-      "    sub-01: {baseline: 0, kind: signals}\n"
-      "    '01': {}\n"
-      "    sub-02: {echo_tim: 0.03}\n"
-      "    sub-03: 7\n"
-      "stages: [import]\n");
+  const auto result =
+      run("output: out\n"
+          "cohort:\n"
+          "  path: cohort\n"
+          "  repetition_time: 1500\n"
+          "  modality: mri\n"
+          "  patients:\n"
+          "    sub-01: {baseline: 0, kind: signals}\n"
+          "    '01': {}\n"
+          "    sub-02: {echo_tim: 0.03}\n"
+          "    sub-03: 7\n"
+          "stages: [import]\n");
   EXPECT_TRUE(ended(result, 2, {"job.yaml:4:20", "cohort.repetition_time = 1500", "0.1 to 10 s", "milliseconds"}));
   EXPECT_TRUE(says(result, {"job.yaml:5:13", "cohort.modality = mri", "mr, ct"}));
   EXPECT_TRUE(says(result, {"job.yaml:7:24", "baseline = 0", "[1, 1000]"}));
@@ -228,11 +261,14 @@ TEST_F(BadJob, PatientsThatTheCohortDoesNotHave) {
 }
 
 TEST_F(BadJob, UnknownParameterNamesInMapsAndLists) {
-  const auto result = run(stages("  - import\n  - binning: {samples: {cbf: 100, mmt: 100}}\n  - training: {parameters: [cbf, cbf], learning_rate: {tmax: 0}}\n"));
+  const auto result =
+      run(stages("  - import\n  - binning: {samples: {cbf: 100, mmt: 100}}\n  - training: {parameters: [cbf, cbf], "
+                 "learning_rate: {tmax: 0}}\n"));
   EXPECT_TRUE(ended(result, 2, {"job.yaml:5:", "'mmt'", "did you mean 'mtt'?"}));
   EXPECT_TRUE(says(result, {"job.yaml:6:", "cbf", "listed twice"}));
   EXPECT_TRUE(says(result, {"job.yaml:6:", "learning_rate.tmax = 0", "(0, 10]"}));
-  EXPECT_TRUE(ended(run(stages("  - training: {parameters: []}\n")), 2, {"job.yaml:4:", "parameters", "cbf, cbv, mtt, tmax"}));
+  EXPECT_TRUE(
+      ended(run(stages("  - training: {parameters: []}\n")), 2, {"job.yaml:4:", "parameters", "cbf, cbv, mtt, tmax"}));
 }
 
 // ---- Stages that do not fit together. ----
@@ -241,7 +277,8 @@ TEST_F(BadJob, StageThatReadsWhatNothingWrites) {
   const auto result = run(stages("  - aif\n  - interpolation\n"));
   EXPECT_TRUE(ended(result, 2, {"job.yaml:4:5", "'aif'", "'tissue_curves'", "interpolation"}));
   EXPECT_TRUE(says(result, {"job.yaml:5:5", "'interpolation'", "'concentration'", "import"}));
-  EXPECT_TRUE(ended(run(stages("  - import\n  - interpolation\n  - aif\n  - inference\n")), 2, {"job.yaml:7:5", "'inference'", "'network'", "training"}));
+  EXPECT_TRUE(ended(run(stages("  - import\n  - interpolation\n  - aif\n  - inference\n")), 2,
+                    {"job.yaml:7:5", "'inference'", "'network'", "training"}));
 }
 
 TEST_F(BadJob, ExportWithoutMapsIsAnErrorOfThePlan) {
@@ -249,23 +286,31 @@ TEST_F(BadJob, ExportWithoutMapsIsAnErrorOfThePlan) {
 }
 
 TEST_F(BadJob, SameStageTwiceNeedsAName) {
-  EXPECT_TRUE(ended(run(stages("  - import\n  - interpolation\n  - aif\n  - bsvd_targets\n  - bsvd_targets: {threshold: 0.2}\n")), 2,
-                    {"job.yaml:8:5", "'bsvd_targets'", "job.yaml:7:5", "`as:`"}));
+  EXPECT_TRUE(ended(
+      run(stages("  - import\n  - interpolation\n  - aif\n  - bsvd_targets\n  - bsvd_targets: {threshold: 0.2}\n")), 2,
+      {"job.yaml:8:5", "'bsvd_targets'", "job.yaml:7:5", "`as:`"}));
   EXPECT_TRUE(ended(run(stages("  - import\n  - import: {as: import}\n")), 2, {"job.yaml:5:5", "'import'", "`as:`"}));
-  EXPECT_TRUE(ended(run(stages("  - import: {as: ../import}\n")), 2, {"job.yaml:4:18", "as = ../import", "letters, digits and _"}));
-  EXPECT_TRUE(ended(run(stages("  - import\n  - interpolation\n  - aif\n  - bsvd_targets\n  - bsvd_targets: {as: other, threshold: 0.2}\n"), {"--dry-run"}), 0));
+  EXPECT_TRUE(ended(run(stages("  - import: {as: ../import}\n")), 2,
+                    {"job.yaml:4:18", "as = ../import", "letters, digits and _"}));
+  EXPECT_TRUE(ended(run(stages("  - import\n  - interpolation\n  - aif\n  - bsvd_targets\n  - bsvd_targets: {as: "
+                               "other, threshold: 0.2}\n"),
+                        {"--dry-run"}),
+                    0));
 }
 
 TEST_F(BadJob, NetworksNeedSeventySamples) {
-  EXPECT_TRUE(ended(run(cross_validation_job, {"--set", "interpolation.samples=161"}), 2, {"'tissue_curves'", "70", "161", "interpolation.samples=70"}));
+  EXPECT_TRUE(ended(run(cross_validation_job, {"--set", "interpolation.samples=161"}), 2,
+                    {"'tissue_curves'", "70", "161", "interpolation.samples=70"}));
 }
 
 TEST_F(BadJob, TargetsOfAStageThatIsNotThere) {
-  EXPECT_TRUE(ended(run(cross_validation_job, {"--set", "training.targets=tikhonov"}), 2, {"'training'", "'tikhonov'", "bsvd_targets"}));
+  EXPECT_TRUE(ended(run(cross_validation_job, {"--set", "training.targets=tikhonov"}), 2,
+                    {"'training'", "'tikhonov'", "bsvd_targets"}));
 }
 
 TEST_F(BadJob, PhantomIsAJobOfItsOwn) {
-  const auto result = run("output: out\ncohort: cohort\nstages:\n  - phantom: {snr_low: 20, snr_high: 10, patients: 0}\n  - import\n");
+  const auto result =
+      run("output: out\ncohort: cohort\nstages:\n  - phantom: {snr_low: 20, snr_high: 10, patients: 0}\n  - import\n");
   EXPECT_TRUE(ended(result, 2, {"job.yaml:2:9", "phantom", "remove"}));
   EXPECT_TRUE(says(result, {"job.yaml:5:5", "phantom"}));
   EXPECT_TRUE(says(result, {"job.yaml:4:", "snr_low", "20", "10"}));
@@ -275,15 +320,19 @@ TEST_F(BadJob, PhantomIsAJobOfItsOwn) {
 // ---- Folders. ----
 
 TEST_F(BadJob, CohortThatDoesNotExist) {
-  EXPECT_TRUE(ended(run("output: out\ncohort: cohrt\nstages: [import]\n"), 2, {"job.yaml:2:9", "cohort", "cohrt", "no such folder"}));
-  EXPECT_TRUE(ended(run("output: out\ncohort:\n  path: gone\nstages: [import]\n"), 2, {"job.yaml:3:9", "gone", "no such folder"}));
+  EXPECT_TRUE(ended(run("output: out\ncohort: cohrt\nstages: [import]\n"), 2,
+                    {"job.yaml:2:9", "cohort", "cohrt", "no such folder"}));
+  EXPECT_TRUE(ended(run("output: out\ncohort:\n  path: gone\nstages: [import]\n"), 2,
+                    {"job.yaml:3:9", "gone", "no such folder"}));
   EXPECT_TRUE(ended(run(maps_job, {"--cohort", "nowhere"}), 2, {"--cohort", "nowhere", "no such folder"}));
 }
 
 TEST_F(BadJob, OutputEqualToInsideOrAboveTheCohort) {
   fs::create_directory_symlink("cohort", *folder / "link");
   for (const char* output : {"cohort", "cohort/out", "cohort/sub-01/../out", ".", "link/out", "./cohort/"})
-    EXPECT_TRUE(ended(run("output: " + std::string(output) + "\ncohort: cohort\nstages: [import]\n"), 2, {"job.yaml:1:9", "output", output, "cohort", "beside"})) << output;
+    EXPECT_TRUE(ended(run("output: " + std::string(output) + "\ncohort: cohort\nstages: [import]\n"), 2,
+                      {"job.yaml:1:9", "output", output, "cohort", "beside"}))
+        << output;
   EXPECT_TRUE(ended(run(maps_job, {"--output", "cohort/deep/out"}), 2, {"--output", "cohort/deep/out", "beside"}));
   EXPECT_FALSE(fs::exists(*folder / "cohort" / "out"));
   EXPECT_FALSE(fs::exists(*folder / "cohort" / "deep"));

@@ -46,13 +46,6 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-std::vector<std::string> temporaries_in(const fs::path& folder) {
-  std::vector<std::string> found;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.path().filename().string().find(".tmp") != std::string::npos) found.push_back(entry.path().string());
-  return found;
-}
-
 // ---- The output folder. ----
 
 TEST_F(BadOutput, FileInTheWay) {
@@ -87,7 +80,8 @@ TEST_F(BadOutput, FullDiskEndsTheJobAndMoreSpaceLetsItFinish) {
     SmallDisk disk(folder_ / "disk", size);
     if (!disk.mounted()) GTEST_SKIP() << "mount is not permitted here";
     const auto full = run({"--output", "disk/out"});
-    EXPECT_TRUE(ended(full, 4, {"perfpipe: error: ", "disk/out", "No space left on device", "free some space"})) << size;
+    EXPECT_TRUE(ended(full, 4, {"perfpipe: error: ", "disk/out", "No space left on device", "free some space"}))
+        << size;
     EXPECT_EQ(temporaries_in(folder_ / "disk"), std::vector<std::string>()) << size;
     ASSERT_TRUE(disk.resize("64m"));
     EXPECT_TRUE(ended(run({"--output", "disk/out"}), 0)) << size;
@@ -143,10 +137,13 @@ class BadWeights : public BadOutput {
 std::unique_ptr<TempFolder> BadWeights::trained;
 
 TEST_F(BadWeights, GoodOnesGiveMaps) {
-  for (const char* parameter : {"cbf", "tmax"}) folder_.write("weights/" + std::string(parameter) + ".safetensors", weights(parameter));
+  for (const char* parameter : {"cbf", "tmax"})
+    folder_.write("weights/" + std::string(parameter) + ".safetensors", weights(parameter));
   ASSERT_TRUE(ended(run(), 0));
   for (const char* parameter : {"cbf", "tmax"})
-    EXPECT_TRUE(fs::exists(folder_ / "out/derivatives/sub-02/perf" / ("sub-02_desc-cnn_" + std::string(parameter) + ".nii.gz"))) << parameter;
+    EXPECT_TRUE(
+        fs::exists(folder_ / "out/derivatives/sub-02/perf" / ("sub-02_desc-cnn_" + std::string(parameter) + ".nii.gz")))
+        << parameter;
   EXPECT_FALSE(fs::exists(folder_ / "out/derivatives/sub-02/perf/sub-02_desc-cnn_mtt.nii.gz"));
 }
 
@@ -208,9 +205,11 @@ TEST_F(BadOutput, DamagedStoreFilesAreNamedAndMadeAnew) {
   damage("export/sub-03.h5", [](std::string& bytes) { bytes[40] ^= 1; });  // in the key
   const auto result = run();
   EXPECT_TRUE(ended(result, 0));
-  for (const char* file : {"import/sub-01.h5", "interpolation/sub-02.h5", "aif/sub-03.h5", "bsvd_targets/sub-01.h5", "bsvd_targets/sub-02.h5"})
+  for (const char* file : {"import/sub-01.h5", "interpolation/sub-02.h5", "aif/sub-03.h5", "bsvd_targets/sub-01.h5",
+                           "bsvd_targets/sub-02.h5"})
     EXPECT_TRUE(says(result, {"warning", file, "damaged", "made anew"})) << file;
-  EXPECT_EQ(task_counts(result.err).to_run, 6) << "only what was damaged: what it was made from has not changed\n" << result.err;
+  EXPECT_EQ(task_counts(result.err).to_run, 6) << "only what was damaged: what it was made from has not changed\n"
+                                               << result.err;
   EXPECT_TRUE(same_results(expected, results_in(folder_ / "out")));
 }
 
@@ -220,7 +219,8 @@ TEST_F(BadOutput, PublishedFilesThatAreGoneOrChangedAreMadeAgain) {
   fs::remove(folder_ / "out/derivatives/sub-01/perf/sub-01_desc-bsvd_cbf.nii.gz");
   folder_.write("out/derivatives/sub-02/perf/sub-02_desc-bsvd_mtt.json", "{}");
   fs::remove(folder_ / "out/derivatives/sub-03/perf/sub-03_aif.tsv");
-  EXPECT_NE(run({"--explain"}).out.find("its file derivatives/sub-01/perf/sub-01_desc-bsvd_cbf.nii.gz is missing"), std::string::npos);
+  EXPECT_NE(run({"--explain"}).out.find("its file derivatives/sub-01/perf/sub-01_desc-bsvd_cbf.nii.gz is missing"),
+            std::string::npos);
   const auto result = run();
   EXPECT_TRUE(ended(result, 0));
   EXPECT_EQ(task_counts(result.err).to_run, 3) << result.err;

@@ -104,7 +104,8 @@ inline std::vector<std::string> perfpipe_words(std::vector<std::string> argument
   return arguments;
 }
 
-/// Under mpirun, with more ranks than cores allowed, and its own files in the test's folder: a killed launcher leaves them.
+/// Under mpirun, with more ranks than cores allowed, and its own files in the test's folder: a killed launcher leaves
+/// them.
 inline CommandOptions options_in(const TempFolder& folder) {
   CommandOptions options;
   options.folder = folder.path();
@@ -142,10 +143,13 @@ inline std::vector<std::string> lines_of(const std::string& text) {
 }
 
 /// True if the command ended with this code (in time), and one line of its messages holds all these pieces.
-inline testing::AssertionResult ended(const CommandResult& result, int code, const std::vector<std::string>& pieces = {}) {
+inline testing::AssertionResult ended(const CommandResult& result, int code,
+                                      const std::vector<std::string>& pieces = {}) {
   const auto what = [&] {
     return (testing::AssertionFailure() << (result.timed_out ? "timed out" : "ended") << " with " << result.code
-                                        << "\nstdout:\n" << result.out << "stderr:\n" << result.err);
+                                        << "\nstdout:\n"
+                                        << result.out << "stderr:\n"
+                                        << result.err);
   };
   if (result.timed_out || result.code != code) return what() << "expected code " << code;
   if (!pieces.empty() && !has_line(lines_of(result.err), pieces))
@@ -156,7 +160,8 @@ inline testing::AssertionResult ended(const CommandResult& result, int code, con
 /// True if one line of the messages holds all these pieces.
 inline testing::AssertionResult says(const CommandResult& result, const std::vector<std::string>& pieces) {
   if (has_line(lines_of(result.err), pieces)) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "stderr:\n" << result.err << "has no line with: " << testing::PrintToString(pieces);
+  return testing::AssertionFailure() << "stderr:\n"
+                                     << result.err << "has no line with: " << testing::PrintToString(pieces);
 }
 
 /// Content of all files below a folder, by relative path, without what rightly differs from run to run: logs, the
@@ -166,7 +171,8 @@ inline std::map<std::string, std::string> results_in(const std::filesystem::path
   for (const auto& entry : std::filesystem::recursive_directory_iterator(output)) {
     if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().lexically_relative(output).string();
-    if (name.starts_with("logs/") || name == "manifest.json" || name == "store/inputs.json" || name == "store/.lock") continue;
+    if (name.starts_with("logs/") || name == "manifest.json" || name == "store/inputs.json" || name == "store/.lock")
+      continue;
     files[name] = file_bytes(entry.path());
   }
   return files;
@@ -178,13 +184,23 @@ inline testing::AssertionResult same_results(const std::map<std::string, std::st
   std::string difference;
   for (const auto& [name, bytes] : expected) {
     const auto same = found.find(name);
-    if (same == found.end()) difference += "missing: " + name + "\n";
-    else if (same->second != bytes) difference += "different: " + name + "\n";
+    if (same == found.end())
+      difference += "missing: " + name + "\n";
+    else if (same->second != bytes)
+      difference += "different: " + name + "\n";
   }
   for (const auto& [name, bytes] : found)
     if (!expected.contains(name)) difference += "not expected: " + name + "\n";
   if (difference.empty()) return testing::AssertionSuccess();
   return testing::AssertionFailure() << difference;
+}
+
+/// Files that a writer has not brought to their place.
+inline std::vector<std::string> temporaries_in(const std::filesystem::path& folder) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().filename().string().find(".tmp") != std::string::npos) found.push_back(entry.path().string());
+  return found;
 }
 
 struct TaskCounts {
@@ -200,8 +216,8 @@ inline TaskCounts task_counts(const std::string& text) {
     if (place == std::string::npos) continue;
     const auto digits = line.find_last_not_of("0123456789", place - 1);
     TaskCounts counts;
-    if (std::sscanf(line.c_str() + (digits == std::string::npos ? 0 : digits + 1), "%d tasks: %d to run, %d reused", &counts.all,
-                    &counts.to_run, &counts.reused) == 3)
+    if (std::sscanf(line.c_str() + (digits == std::string::npos ? 0 : digits + 1), "%d tasks: %d to run, %d reused",
+                    &counts.all, &counts.to_run, &counts.reused) == 3)
       return counts;
   }
   return {};

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include <nlohmann/json.hpp>
+
 namespace perfpipe {
 namespace {
 
@@ -24,32 +26,26 @@ int committed_artifacts(const fs::path& output) {
   return count;
 }
 
-std::vector<std::string> temporaries_in(const fs::path& output) {
-  std::vector<std::string> found;
-  for (const auto& entry : fs::recursive_directory_iterator(output))
-    if (entry.path().filename().string().find(".tmp") != std::string::npos) found.push_back(entry.path().string());
-  return found;
-}
-
 class Kill : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder = std::make_unique<TempFolder>();
     write_small_cohort(*folder);
     folder->write("job.yaml", cross_validation_job);
-    const auto undisturbed = run_perfpipe(*folder, {"job.yaml"});
-    ASSERT_TRUE(ended(undisturbed, 0));
-    duration = undisturbed.seconds;
-    expected = new std::map<std::string, std::string>(results_in(*folder / "out"));
+    ASSERT_TRUE(ended(run_perfpipe(*folder, {"job.yaml"}), 0));
+    duration = nlohmann::json::parse(file_bytes(*folder / "out/manifest.json")).at("seconds");
+    expected = results_in(*folder / "out");
   }
-  static void TearDownTestSuite() {
-    delete expected;
-    folder.reset();
-  }
+  static void TearDownTestSuite() { folder.reset(); }
   void SetUp() override { fs::remove_all(*folder / "out"); }
 
   static std::vector<std::string> words(int ranks) {
     return ranks == 0 ? perfpipe_words({"job.yaml"}) : mpirun_words(ranks, {"job.yaml"});
+  }
+  static std::uintmax_t log_bytes() {
+    std::error_code error;
+    const auto bytes = fs::file_size(*folder / "out/logs/rank-000.jsonl", error);
+    return error ? 0 : bytes;
   }
   /// How many tasks the next run would take as they are.
   static int reused() {
@@ -63,7 +59,7 @@ class Kill : public testing::Test {
     const auto result = run_command(words(ranks), options_in(*folder), 120.0);
     ASSERT_TRUE(ended(result, 0));
     EXPECT_EQ(task_counts(result.err).reused, committed) << result.err;
-    EXPECT_TRUE(same_results(*expected, results_in(*folder / "out")));
+    EXPECT_TRUE(same_results(expected, results_in(*folder / "out")));
     EXPECT_EQ(temporaries_in(*folder / "out"), std::vector<std::string>());
   }
 
@@ -87,11 +83,11 @@ class Kill : public testing::Test {
   }
 
   static std::unique_ptr<TempFolder> folder;
-  static std::map<std::string, std::string>* expected;
-  static double duration;
+  static std::map<std::string, std::string> expected;
+  static double duration;  ///< of the tasks, s
 };
 std::unique_ptr<TempFolder> Kill::folder;
-std::map<std::string, std::string>* Kill::expected = nullptr;
+std::map<std::string, std::string> Kill::expected;
 double Kill::duration = 0.0;
 
 TEST_F(Kill, AtRandomMomentsTheSameCommandGoesOn) {
@@ -102,21 +98,26 @@ TEST_F(Kill, AtRandomMomentsTheSameCommandGoesOn) {
   int finished_before_the_kill = 0;
   for (std::uint64_t k = 0; k < kills; ++k) {
     const int ranks = std::array{0, 2, 4}[random() % 3];
-    // Starting MPI takes about half as long again as this whole job.
-    const double moment = (ranks == 0 ? 1.0 : 1.5) * duration * static_cast<double>(random() % 1000) / 1000.0;
+    const double moment = duration * static_cast<double>(random() % 1000) / 1000.0;
     const int before = committed_artifacts(*folder / "out");
+    const auto log_before = log_bytes();
     Command command(words(ranks), options_in(*folder));
-    while (command.running() && command.seconds() < moment) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // From the first line of its log on: starting MPI takes longer than this whole job.
+    while (command.running() && log_bytes() == log_before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const double begin = command.seconds();
+    while (command.running() && command.seconds() < begin + moment)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const bool finished = !command.running();
     command.kill_all();
     command.wait();
     const int committed = committed_artifacts(*folder / "out");
-    std::printf("kill %d after %.2f s on %d ranks: %d artifacts, %d before\n", static_cast<int>(k + 1), moment, ranks, committed, before);
+    std::printf("kill %d after %.2f s on %d ranks: %d artifacts, %d before\n", static_cast<int>(k + 1), moment, ranks,
+                committed, before);
     EXPECT_GE(committed, before) << "what was finished is lost";
     EXPECT_EQ(reused(), committed) << "what was committed is not taken";
     if (finished) {
       ++finished_before_the_kill;
-      EXPECT_TRUE(same_results(*expected, results_in(*folder / "out")));
+      EXPECT_TRUE(same_results(expected, results_in(*folder / "out")));
       fs::remove_all(*folder / "out");
     }
   }
@@ -131,9 +132,7 @@ TEST_F(Kill, SignalsStopASerialJobResumably) {
   }
 }
 
-TEST_F(Kill, LauncherForwardsTheSignalToItsRanks) {
-  expect_stop_and_finish(SIGUSR1, 2, options_in(*folder));
-}
+TEST_F(Kill, LauncherForwardsTheSignalToItsRanks) { expect_stop_and_finish(SIGUSR1, 2, options_in(*folder)); }
 
 }  // namespace
 }  // namespace perfpipe

@@ -5,20 +5,19 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <grp.h>
 #include <map>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
-
-#include <fcntl.h>
-#include <grp.h>
-#include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace perfpipe {
 
@@ -50,7 +49,8 @@ inline std::vector<pid_t> processes_of_session(pid_t session) {
     if (command_end == std::string::npos) continue;
     char state = 0;
     int parent = 0, group = 0, its_session = 0;
-    if (std::sscanf(text.c_str() + command_end + 1, " %c %d %d %d", &state, &parent, &group, &its_session) != 4) continue;
+    if (std::sscanf(text.c_str() + command_end + 1, " %c %d %d %d", &state, &parent, &group, &its_session) != 4)
+      continue;
     if (its_session == session && state != 'Z') found.push_back(std::stoi(name));
   }
   return found;
@@ -120,7 +120,8 @@ class Command {
   using Clock = std::chrono::steady_clock;
 
   /// The child's side: never returns.
-  [[noreturn]] static void become(const std::vector<std::string>& words, const CommandOptions& options, int out, int err) {
+  [[noreturn]] static void become(const std::vector<std::string>& words, const CommandOptions& options, int out,
+                                  int err) {
     const auto give_up = [](const char* what) {
       const std::string text = std::string("test: ") + what + ": " + std::strerror(errno) + "\n";
       [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -174,7 +175,8 @@ class Command {
   std::string out_, err_;
 };
 
-inline CommandResult run_command(std::vector<std::string> words, const CommandOptions& options = {}, double limit = 60.0) {
+inline CommandResult run_command(std::vector<std::string> words, const CommandOptions& options = {},
+                                 double limit = 60.0) {
   return Command(std::move(words), options).wait(limit);
 }
 

@@ -41,7 +41,9 @@ class RankFailure : public testing::Test {
         std::tm time{};
         double seconds = 0.0;
         const std::string text = json.at("time");
-        if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%lfZ", &time.tm_year, &time.tm_mon, &time.tm_mday, &time.tm_hour, &time.tm_min, &seconds) != 6) continue;
+        if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%lfZ", &time.tm_year, &time.tm_mon, &time.tm_mday, &time.tm_hour,
+                        &time.tm_min, &seconds) != 6)
+          continue;
         time.tm_year -= 1900;
         time.tm_mon -= 1;
         return static_cast<double>(::timegm(&time)) + seconds;
@@ -94,11 +96,14 @@ TEST_F(RankFailure, InputThatVanishesAfterPlanning) {
 
 TEST_F(RankFailure, StoreFileThatIsDamagedAfterItWasWritten) {
   Command command(mpirun_words(4, {"job.yaml"}), options_in(folder_));
-  change_when(command, "out/store/bsvd_targets/sub-01.h5", [&] { fs::resize_file(folder_ / "out/store/interpolation/sub-01.h5", 5000); });
+  change_when(command, "out/store/bsvd_targets/sub-01.h5",
+              [&] { fs::resize_file(folder_ / "out/store/interpolation/sub-01.h5", 5000); });
   const auto result = command.wait(90.0);
-  EXPECT_TRUE(ended(result, 4, {"perfpipe: error on rank ", "out/store/interpolation/sub-01.h5", "5000", "run the job again"}));
+  EXPECT_TRUE(
+      ended(result, 4, {"perfpipe: error on rank ", "out/store/interpolation/sub-01.h5", "5000", "run the job again"}));
   EXPECT_TRUE(has_line({lines_of(result.err).back()}, {"perfpipe: error on rank ", "sub-01.h5"})) << result.err;
-  EXPECT_TRUE(ended(run_perfpipe(folder_, {"job.yaml", "--set", "training.epochs=1"}), 0, {"interpolation/sub-01.h5", "made anew"}));
+  EXPECT_TRUE(ended(run_perfpipe(folder_, {"job.yaml", "--set", "training.epochs=1"}), 0,
+                    {"interpolation/sub-01.h5", "made anew"}));
 }
 
 TEST_F(RankFailure, StoreFolderThatIsAFile) {
