@@ -45,7 +45,7 @@ void leave_last_words(const std::string& text) {
   const pid_t child = end < 0 || ::pipe2(ready, O_CLOEXEC) != 0 ? -1 : ::fork();
   if (child < 0) return write_all(STDERR_FILENO, text);
   if (child > 0) {
-    // Until the child has left this rank's process group mpirun would kill it with the group: in one of eight jobs it
+    // Until the child has left this rank's process group mpirun would kill it with the group: now and then it
     // did. The child closes its end of the pipe when it has.
     char nothing = 0;
     ::close(ready[1]);

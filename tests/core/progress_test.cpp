@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <memory>
+#include <poll.h>
 #include <stdlib.h>
 #include <string>
 #include <unistd.h>
@@ -54,11 +55,15 @@ TEST(Progress, RenewsOneLineOnATerminal) {
     progress.started("aif/sub-02", 1);
     progress.finished("aif/sub-01", 0, 0.1, 1.0, "");
   }
-  char buffer[4096] = "";
-  const ssize_t got = ::read(terminal, buffer, sizeof(buffer) - 1);
+  std::string text;  // a terminal hands over what it has so far: read on until the last line is there
+  pollfd waiting{terminal, POLLIN, 0};
+  while (text.find("left: aif/sub-02") == std::string::npos && ::poll(&waiting, 1, 5000) == 1) {
+    char buffer[4096];
+    const ssize_t got = ::read(terminal, buffer, sizeof(buffer));
+    ASSERT_GT(got, 0);
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
   ::close(terminal);
-  ASSERT_GT(got, 0);
-  const std::string text(buffer);
   EXPECT_NE(text.find("[0/2] 0 %: aif/sub-01, aif/sub-02"), std::string::npos) << text;
   EXPECT_NE(text.find("[1/2] 25 %, about 0:00 left: aif/sub-02"), std::string::npos) << text;
   EXPECT_EQ(text.find("on rank 0"), std::string::npos) << "short tasks leave no line of their own";

@@ -258,6 +258,20 @@ TEST_F(BadInput, SkippingCoversWhatOnlyTheWorkFinds) {
   EXPECT_FALSE(fs::exists(folder_ / "out/derivatives/sub-02/perf/sub-02_desc-bsvd_cbf.nii.gz"));
 }
 
+TEST_F(BadInput, ReportShowsWarningsAndWhatWasSkippedAndWhy) {
+  NiftiBuilder longer = small_series(), constant = small_series();
+  longer.after = "12345";
+  constant.value = [](std::size_t) { return 100.0; };
+  write_patient(folder_, "sub-01", longer);
+  fs::create_directories(folder_ / "cohort/sub-02");
+  write_patient(folder_, "sub-03", constant);
+  folder_.write("job.yaml", maps_job + std::string("  - report\n"));
+  EXPECT_TRUE(ended(run({"--set", "cohort.on_error=skip"}), 6));
+  const std::string report = file_bytes(folder_ / "out/report/index.html");
+  for (const char* words : {"5 bytes after the data", "the subject is left out", "every voxel is constant in time"})
+    EXPECT_NE(report.find(words), std::string::npos) << words;
+}
+
 TEST_F(BadInput, FailedTrainingsAreListedAndTheRestIsDone) {
   write_small_cohort(folder_, 3);
   folder_.write("job.yaml", cross_validation_job);
