@@ -112,6 +112,7 @@ inline CommandOptions options_in(const TempFolder& folder) {
   options.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
                          {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
                          {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+                         {"OMPI_MCA_hwloc_base_binding_policy", "none"},  // tests beside each other share all cores
                          {"OMPI_MCA_btl_vader_backing_directory", folder.path().string()},
                          {"TMPDIR", folder.path().string()}};
   return options;

@@ -53,7 +53,7 @@ TEST_F(SameBits, AllKindsOfResultsAreCompared) {
 class SameBitsOnRanks : public SameBits, public testing::WithParamInterface<int> {};
 
 TEST_P(SameBitsOnRanks, AsWithoutALauncher) {
-  ASSERT_TRUE(ended(run_ranks(*folder, GetParam(), {"job.yaml"}, 120.0), 0));
+  ASSERT_TRUE(ended(run_ranks(*folder, GetParam(), {"job.yaml"}, 240.0), 0));
   EXPECT_TRUE(same_results(serial, take_results()));
 }
 
