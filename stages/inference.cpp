@@ -72,6 +72,9 @@ class Inference final : public StageWith<InferenceOptions> {
   void run(StageContext& context) const override {
     const auto engines = load_engines(context);
     if (engines.empty()) throw TaskFailure("no network is there for this patient: their trainings failed");
+    for (const char* port : {"tissue_curves", "aif", "brain_mask"})
+      if (context.store().inputs(port).empty())
+        throw TaskFailure(fmt::format("{} of this patient failed, so there is nothing to estimate from", port));
     const auto tissue = context.store().open("tissue_curves");
     const auto mask = context.store().open("brain_mask");
     const auto aif = context.store().open("aif").read<float>("aif");

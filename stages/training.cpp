@@ -112,6 +112,8 @@ class Training final : public StageWith<TrainingOptions> {
 
   void run(StageContext& context) const override {
     const auto& task = context.task();
+    if (context.store().inputs("training_draws").empty())
+      throw TaskFailure("its binning failed, so there is nothing to train on");
     const auto binning = context.store().open("training_draws");
     const auto series = binning.metadata().at("series").get<std::vector<std::string>>();
     const std::vector<float> aifs = read_aifs(context, series);

@@ -1,0 +1,140 @@
+// The inference and training stages on small artifacts.
+#include "core/random.hpp"
+#include "model/bicnn.hpp"
+#include "model/inference.hpp"
+#include "stages/maps.hpp"
+#include "stages/patches.hpp"
+#include "tests/stages/stage_run.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+namespace perfpipe {
+namespace {
+
+constexpr std::int64_t nz = 2, ny = 4, nx = 5, plane = ny * nx, samples = 70;
+
+std::vector<float> bolus(double arrival, double peak) {
+  std::vector<float> curve;
+  for (std::int64_t t = 0; t < samples; ++t) {
+    const double x = std::max(0.0, (static_cast<double>(t) - arrival) / 5.0);
+    curve.push_back(static_cast<float>(peak * std::pow(x, 3.0) * std::exp(3.0 * (1.0 - x))));
+  }
+  return curve;
+}
+
+std::vector<float> tissue_curves() {
+  Random random(1, "tissue");
+  std::vector<float> curves;
+  for (std::int64_t v = 0; v < nz * plane; ++v) {
+    const auto curve = bolus(10.0 + 4.0 * random.uniform(), 0.5 + random.uniform());
+    curves.insert(curves.end(), curve.begin(), curve.end());
+  }
+  return curves;
+}
+
+std::vector<std::uint8_t> mask() {
+  std::vector<std::uint8_t> inside(static_cast<std::size_t>(nz * plane), 1);
+  inside[3] = inside[25] = 0;
+  return inside;
+}
+
+WeightFile network(Parameter p) {
+  return make_weight_file({p, 10.0, "test", {"sub-02", "sub-03"}, "0"},
+                          initial_weights(architecture_of(p), 5, name(p)));
+}
+
+void add_tissue(StageRun& run) {
+  run.add(patient_task("interpolation", "sub-01"), {"tissue_curves"}, [](ArtifactWriter& writer) {
+    writer.write<float>(tissue_curves_spec(), {nz, ny, nx, samples}, tissue_curves());
+  });
+  run.add(patient_task("import", "sub-01"), {"brain_mask"}, [](ArtifactWriter& writer) {
+    writer.write<std::uint8_t>(brain_mask_spec(), {nz, ny, nx}, mask());
+  });
+}
+
+void add_aif(StageRun& run) {
+  run.add(patient_task("aif", "sub-01"), {"aif"},
+          [](ArtifactWriter& writer) { writer.write<float>(aif_spec(), {samples}, bolus(8.0, 60.0)); });
+}
+
+void add_network(StageRun& run, Parameter p) {
+  run.add(fold_task("training", "sub-01", p), {"network"}, [&](ArtifactWriter& writer) {
+    const std::string bytes = to_safetensors(network(p));
+    writer.write<std::uint8_t>(network_spec(), {static_cast<std::int64_t>(bytes.size())},
+                               std::vector<std::uint8_t>(bytes.begin(), bytes.end()));
+  });
+}
+
+ArtifactReader infer(StageRun& run) {
+  return run.run(*make_stage("inference", "{}"), patient_task("inference", "sub-01"));
+}
+
+TEST(InferenceStage, EveryVoxelIsTheNetworksEstimateOfItsPatch) {
+  StageRun run;
+  add_tissue(run);
+  add_aif(run);
+  for (Parameter p : {Parameter::cbf, Parameter::tmax}) add_network(run, p);
+  const auto left = infer(run);
+  EXPECT_FALSE(left.has("cbv")) << "there is no network for it";
+  const auto curves = tissue_curves(), aif = bolus(8.0, 60.0);
+  const auto inside = mask();
+  for (Parameter p : {Parameter::cbf, Parameter::tmax}) {
+    const ReferenceEngine engine(network(p), "test");
+    const auto map = left.read<float>(std::string(name(p)));
+    ASSERT_EQ(map.size(), inside.size());
+    for (std::int64_t v = 0; v < nz * plane; ++v) {
+      if (inside[static_cast<std::size_t>(v)] == 0) {
+        EXPECT_EQ(map[static_cast<std::size_t>(v)], 0.0f) << "outside the brain";
+        continue;
+      }
+      // This voxel's patch alone: row 0 is what lies beyond the image, rows 1 to 9 the neighbourhood.
+      std::vector<float> patch(static_cast<std::size_t>(10 * samples), 0.0f);
+      std::vector<std::int32_t> rows;
+      const std::int64_t z = v / plane, place = v % plane;
+      for (const std::int64_t neighbour : patch_positions_of(place / nx, place % nx, ny, nx)) {
+        const auto row = static_cast<std::int64_t>(rows.size()) + 1;
+        rows.push_back(neighbour < 0 ? 0 : static_cast<std::int32_t>(row));
+        if (neighbour >= 0)
+          std::copy_n(curves.begin() + (z * plane + neighbour) * samples, samples, patch.begin() + row * samples);
+      }
+      // To rounding: a voxel's bits depend on its place in its pass (model/inference.hpp), and here it is the first.
+      const float expected = engine.estimate(patch, rows, aif).at(0);
+      EXPECT_NEAR(map[static_cast<std::size_t>(v)], expected, 1e-5f * std::abs(expected)) << "voxel " << v;
+    }
+  }
+}
+
+TEST(InferenceStage, GivesTheSameBitsOnAnyNumberOfThreads) {
+  const auto map = [](int threads) {
+    StageRun run;
+    run.job().threads = threads;
+    add_tissue(run);
+    add_aif(run);
+    add_network(run, Parameter::mtt);
+    return infer(run).read<float>("mtt");
+  };
+  EXPECT_EQ(map(1), map(3));
+}
+
+TEST(InferenceStage, WhatIsMissingFailsTheTaskAndNotTheJob) {
+  StageRun run;
+  add_tissue(run);
+  add_aif(run);
+  EXPECT_THROW(infer(run), TaskFailure) << "no network";
+  StageRun no_artery;
+  add_tissue(no_artery);
+  add_network(no_artery, Parameter::cbf);
+  EXPECT_THROW(infer(no_artery), TaskFailure) << "the search for arteries failed for this patient";
+}
+
+TEST(TrainingStage, WithoutItsBinningTheTaskFailsAndNotTheJob) {
+  StageRun run;
+  add_tissue(run);
+  add_aif(run);
+  EXPECT_THROW(run.run(*make_stage("training", "{}"), fold_task("training", "sub-02", Parameter::cbf)), TaskFailure);
+}
+
+}  // namespace
+}  // namespace perfpipe
