@@ -54,7 +54,10 @@ class Findings {
   /// `where` is a file, `job.yaml:12:17` or a command-line option; `what` says field, value found, what is allowed,
   /// remedy.
   void add(const std::string& where, const std::string& what) { lines_.push_back(where + ": " + what); }
-  void merge(const Findings& other) { lines_.insert(lines_.end(), other.lines_.begin(), other.lines_.end()); }
+  /// Takes over the findings of another, each with `remark` (may be empty) at its end.
+  void merge(const Findings& other, const std::string& remark = "") {
+    for (const auto& line : other.lines_) lines_.push_back(line + remark);
+  }
   bool empty() const { return lines_.empty(); }
   const std::vector<std::string>& lines() const { return lines_; }
 

@@ -138,6 +138,7 @@ T OptionTable<T>::read(const ConfigNode& node, Findings& findings) const {
   }
   std::vector<std::string> names;
   for (const auto& entry : entries_) names.push_back(entry.help.name);
+  names.push_back("as");  // read before the options: the stage's own name in this job
   reject_unknown_keys(node, names, findings);
   for (const auto& entry : entries_)
     if (const ConfigNode* child = node.find(entry.help.name)) entry.read(values, *child, findings);

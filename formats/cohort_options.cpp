@@ -32,8 +32,14 @@ PatientOverrides read_overrides(const ConfigNode& node, Findings& findings) {
   };
   overrides.repetition_time = read_seconds("repetition_time", repetition_time_problem);
   overrides.echo_time = read_seconds("echo_time", echo_time_problem);
-  if (const ConfigNode* child = node.find("mask")) overrides.mask = read_text(*child, findings);
-  if (const ConfigNode* child = node.find("aif")) overrides.aif = read_text(*child, findings);
+  const auto read_file = [&](const char* key) -> std::optional<NamedFile> {
+    const ConfigNode* child = node.find(key);
+    const auto text = child == nullptr ? std::nullopt : read_text(*child, findings);
+    if (!text) return std::nullopt;
+    return NamedFile{*text, fmt::format("{} ({})", child->path, child->where)};
+  };
+  overrides.mask = read_file("mask");
+  overrides.aif = read_file("aif");
   if (const ConfigNode* child = node.find("modality"))
     if (const auto word = read_choice(*child, {"mr", "ct"}, findings))
       overrides.modality = *word == "mr" ? Modality::mr : Modality::ct;
@@ -81,8 +87,8 @@ nlohmann::ordered_json overrides_to_json(const PatientOverrides& overrides) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   if (overrides.repetition_time) json["repetition_time"] = *overrides.repetition_time;
   if (overrides.echo_time) json["echo_time"] = *overrides.echo_time;
-  if (overrides.mask) json["mask"] = overrides.mask->string();
-  if (overrides.aif) json["aif"] = overrides.aif->string();
+  if (overrides.mask) json["mask"] = overrides.mask->path.string();
+  if (overrides.aif) json["aif"] = overrides.aif->path.string();
   if (overrides.modality) json["modality"] = *overrides.modality == Modality::mr ? "mr" : "ct";
   if (overrides.kind) json["kind"] = *overrides.kind == SeriesKind::signal ? "signal" : "concentration";
   if (overrides.baseline) json["baseline"] = *overrides.baseline;

@@ -77,27 +77,25 @@ PatientOverrides merged_overrides(const CohortOptions& options,
   return merged;
 }
 
-void check_mask(Series& series, const SeriesFiles& files, const PatientOverrides& overrides, const std::string& mode,
-                const NiftiFileInfo& image, Findings& findings) {
-  if (mode == "compute" || mode == "none") return;
-  series.mask = overrides.mask.value_or(files.mask);
-  if (series.mask.empty()) {
-    if (mode == "file")
-      findings.add(series.image.string(),
-                   "no mask beside it (..._desc-brain_mask.nii.gz, or NAME_mask.nii.gz in a flat "
-                   "folder), but import.mask = file; add one, name it as cohort.mask, or set "
-                   "import.mask: auto");
-    return;
-  }
-  const std::size_t before = findings.lines().size();
-  if (check_map(series.mask, "mask", image, findings, series.warnings) && findings.lines().size() == before)
+/// Which key of the job file names the file that findings are about; nothing where it lies beside the series.
+std::string named_by(const std::optional<NamedFile>& named) { return named ? "; named by " + named->where : ""; }
+
+void check_mask(const Series& series, const NiftiFileInfo& image, Findings& findings,
+                std::vector<std::string>& warnings) {
+  if (series.mask.empty()) return;
+  if (check_map(series.mask, "mask", image, findings, warnings) && findings.empty())
     check_mask_values(series.mask, findings);
+}
+
+void check_aif(const Series& series, Findings& findings) {
+  if (series.aif.empty()) return;
+  if (const auto aif = read_aif_table(series.aif, findings); aif && !series.times.empty())
+    check_aif_coverage(*aif, series.aif, series.times, series.repetition_time, findings);
 }
 
 void check_maps(Series& series, const SeriesFiles& files, const NiftiFileInfo& image, Findings& findings) {
   for (std::size_t p = 0; p < 4; ++p) {
     series.truth[p] = files.truth[p];
-    series.target[p] = files.target[p];
     if (!files.truth[p].empty()) check_map(files.truth[p], "truth map", image, findings, series.warnings);
     if (files.target[p].empty()) continue;
     // Vendors write their maps on grids of their own: such a map is no reason to refuse the series.
@@ -125,10 +123,9 @@ Series inspect(const SeriesFiles& files, const PatientOverrides& overrides, cons
   series.modality = overrides.modality.value_or(files.modality);
   series.kind = overrides.kind.value_or(SeriesKind::signal);
   series.baseline_frames = overrides.baseline.value_or(0);
-  if (!files.findings.empty()) {
-    findings.merge(files.findings);
-    return series;
-  }
+  if (mask_mode == "auto" || mask_mode == "file") series.mask = overrides.mask ? overrides.mask->path : files.mask;
+  series.aif = overrides.aif ? overrides.aif->path : files.aif;
+  series.target = files.target;
 
   Findings of_sidecar;
   const Sidecar sidecar = files.sidecar.empty() ? Sidecar{} : read_sidecar(files.sidecar, of_sidecar);
@@ -152,12 +149,12 @@ Series inspect(const SeriesFiles& files, const PatientOverrides& overrides, cons
     findings.add(series.image.string(), fmt::format("baseline = {} frames, but the series has {}; give fewer",
                                                     series.baseline_frames, header.frames()));
 
-  check_mask(series, files, overrides, mask_mode, *image, findings);
+  Findings of_mask, of_aif;
+  check_mask(series, *image, of_mask, series.warnings);
+  findings.merge(of_mask, named_by(overrides.mask));
   check_maps(series, files, *image, findings);
-  series.aif = overrides.aif.value_or(files.aif);
-  if (!series.aif.empty())
-    if (const auto aif = read_aif_table(series.aif, findings); aif && !series.times.empty())
-      check_aif_coverage(*aif, series.aif, series.times, series.repetition_time, findings);
+  check_aif(series, of_aif);
+  findings.merge(of_aif, named_by(overrides.aif));
   return series;
 }
 
@@ -218,7 +215,7 @@ bool is_utf8(const fs::path& path) {
 
 }  // namespace
 
-Cohort scan_cohort(const CohortOptions& options, Findings& findings) {
+Cohort scan_cohort(const CohortOptions& options, Findings& findings, std::vector<Series>& unusable) {
   Cohort cohort;
   cohort.path = options.path;
   check_cohort_folder(options, findings);
@@ -238,14 +235,18 @@ Cohort scan_cohort(const CohortOptions& options, Findings& findings) {
     if (!is_utf8(files.image)) of_series.add(files.image.string(), "its name is not valid UTF-8; rename it");
     const auto overrides = merged_overrides(
         options, selections == chosen.end() ? std::vector<const PatientSelection*>{} : selections->second);
-    Series series = inspect(files, overrides, options.mask_mode, of_series);
-    if (of_series.empty())
-      cohort.series.push_back(std::move(series));
-    else
-      cohort.skipped.push_back({files.name, join(of_series.lines(), "; ")});
+    if (!files.findings.empty()) {  // several series, or none: there is not one whose files could be named
+      of_series.merge(files.findings);
+    } else {
+      Series series = inspect(files, overrides, options.mask_mode, of_series);
+      (of_series.empty() ? cohort.series : unusable).push_back(std::move(series));
+    }
+    if (!of_series.empty()) cohort.skipped.push_back({files.name, join(of_series.lines(), "; ")});
     of_all.merge(of_series);
   }
-  if (options.on_error != "skip" || cohort.series.empty()) {
+  if (options.on_error == "skip" && !cohort.series.empty()) {
+    unusable.clear();
+  } else {
     findings.merge(of_all);
     cohort.skipped.clear();
   }

@@ -15,12 +15,18 @@
 
 namespace perfpipe {
 
+/// A file that the job file names, and the key and place that name it: "cohort.mask (job.yaml:4:11)", for messages.
+struct NamedFile {
+  std::filesystem::path path;
+  std::string where;
+};
+
 /// What the job file says of one patient or of all; what it leaves out is empty. Times in s.
 struct PatientOverrides {
   std::optional<double> repetition_time;
   std::optional<double> echo_time;
-  std::optional<std::filesystem::path> mask;
-  std::optional<std::filesystem::path> aif;
+  std::optional<NamedFile> mask;
+  std::optional<NamedFile> aif;
   std::optional<Modality> modality;
   std::optional<SeriesKind> kind;
   std::optional<std::int64_t> baseline;  ///< frames
@@ -51,8 +57,10 @@ CohortOptions read_cohort_options(const ConfigNode& node, Findings& findings);
 nlohmann::ordered_json to_json(const CohortOptions& options);
 
 /// Finds the series and checks headers, sizes, timing, masks, AIF tables and maps (INPUTS: cohort, NIfTI). Whatever is
-/// wrong goes to `findings`; with on_error skip a bad series goes to `skipped` instead, unless all are bad.
-/// Throws Error with ExitCode::config if the folder does not exist, or a patient named in the job file is not in it.
-Cohort scan_cohort(const CohortOptions& options, Findings& findings);
+/// wrong goes to `findings`; with on_error skip a bad series goes to `skipped` instead, unless all are bad. A series
+/// with findings is not in the cohort but in `unusable`, with the files that are known of it: what the stages ask of
+/// them can be judged too. Throws Error with ExitCode::config if the folder does not exist, or a patient named in the
+/// job file is not in it.
+Cohort scan_cohort(const CohortOptions& options, Findings& findings, std::vector<Series>& unusable);
 
 }  // namespace perfpipe

@@ -107,6 +107,11 @@ std::optional<AifTable> read_aif_table(const std::filesystem::path& path, Findin
                                    table.times.size()));
     return std::nullopt;
   }
+  if (*std::max_element(table.values.begin(), table.values.end()) <= 0.0) {
+    findings.add(file, fmt::format("value: none of the {} is above 0; expected a concentration over time with a bolus",
+                                   table.values.size()));
+    return std::nullopt;
+  }
   return table;
 }
 

@@ -59,9 +59,10 @@ json hash_entry(const fs::path& file, const json& cache) {
   }
 }
 
-/// What the stages need of the series. Under `on_error: skip` a series that a patient's stage cannot use is left out,
-/// unless that stage finds fault without any series: then the job is wrong.
-void check_stages(const Job& job, Cohort& cohort, Findings& findings) {
+/// What the stages need of the series, those that are `unusable` for other reasons included. Under `on_error: skip` a
+/// series that a patient's stage cannot use is left out, unless that stage finds fault without any series: then the job
+/// is wrong.
+void check_stages(const Job& job, Cohort& cohort, const std::vector<Series>& unusable, Findings& findings) {
   const auto problems_of = [&](const std::vector<Series>& series) {
     Cohort part = cohort;
     part.series = series;
@@ -76,7 +77,9 @@ void check_stages(const Job& job, Cohort& cohort, Findings& findings) {
       if (!found.empty()) cohort.skipped.push_back({series.name, join(found.lines(), "; ")});
       return !found.empty();
     });
-  for (const auto& instance : job.stages) instance.stage->check(cohort, findings);
+  Cohort all = cohort;
+  all.series.insert(all.series.end(), unusable.begin(), unusable.end());
+  for (const auto& instance : job.stages) instance.stage->check(all, findings);
 }
 
 }  // namespace
@@ -89,8 +92,9 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
     for (const auto& instance : job.stages)
       if (const auto simulated = instance.stage->simulated_cohort()) inputs.cohort = *simulated;
     if (inputs.cohort.series.empty()) {
-      inputs.cohort = scan_cohort(job.cohort, findings);
-      if (findings.empty()) check_stages(job, inputs.cohort, findings);
+      std::vector<Series> unusable;
+      inputs.cohort = scan_cohort(job.cohort, findings, unusable);
+      if (!inputs.cohort.series.empty() || !unusable.empty()) check_stages(job, inputs.cohort, unusable, findings);
       if (inputs.cohort.series.empty()) findings.throw_if_any(ExitCode::input);
     }
     // Where something is wrong already, the values of the other series are still judged: all findings are told at once.
@@ -166,7 +170,7 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
       for (const auto& skipped : kept.skipped) reasons += "\n" + skipped.name + ": " + skipped.reason;
       throw InputError(job.cohort.path.string() + ": no series is usable, all were skipped:" + reasons);
     }
-    check_stages(job, kept, findings);
+    check_stages(job, kept, {}, findings);
     findings.throw_if_any(ExitCode::input);
     for (const auto& [file, entry] : hashes.items()) new_cache["file " + file] = entry;
     if (new_cache != cache && fs::is_directory(cache_path(job).parent_path()))

@@ -63,4 +63,16 @@ std::vector<ReuseVerdict> judge_reuse(const std::vector<PlannedTask>& plan, cons
   return verdicts;
 }
 
+bool is_done_without(const PlannedTask& task, const std::vector<std::string>& missing, const fs::path& output) {
+  if (missing.empty()) return false;
+  const auto file = artifact_path(output, task.info);
+  const auto head = read_artifact_head(file);
+  if (!head || head->key != key_without(task.key, missing) || !artifact_is_intact(file, *head)) return false;
+  try {
+    return published_problem(ArtifactReader(file), output).empty();
+  } catch (const IoError&) {
+    return false;
+  }
+}
+
 }  // namespace perfpipe

@@ -18,4 +18,9 @@ struct ReuseVerdict {
 std::vector<ReuseVerdict> judge_reuse(const std::vector<PlannedTask>& plan, const std::filesystem::path& output,
                                       int threads);
 
+/// Whether a task that must do without some of its inputs was done without the same ones before: its artifact has the
+/// key key_without() and it and the files that it published are whole.
+bool is_done_without(const PlannedTask& task, const std::vector<std::string>& missing,
+                     const std::filesystem::path& output);
+
 }  // namespace perfpipe

@@ -230,6 +230,10 @@ class JobRun {
     try {
       std::vector<std::string> missing;
       for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
+      if (is_done_without(task, missing, job_.output)) {
+        log_.event("task reused", {{"task", task.info.id()}, {"without", missing}});
+        return {TaskStatus::done, "", seconds(), comm_.rank()};
+      }
       std::vector<TaskInput> inputs;
       for (const auto& input : task.inputs) {
         if (std::find(failed.begin(), failed.end(), input.task) != failed.end()) continue;

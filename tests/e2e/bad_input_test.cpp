@@ -240,8 +240,8 @@ TEST_F(BadInput, SkippingCoversWhatOnlyTheWorkFinds) {
   write_small_cohort(folder_, 4);
   for (unsigned p = 1; p <= 4; ++p) {
     std::string table = "time_s\tvalue\n";
-    for (int t = 0; t < 45; ++t)
-      table += std::to_string(1.5 * t) + "\t" + std::to_string(p == 2 ? -1 : t < 10 ? 0 : 50 - t) + "\n";
+    for (int t = 0; t < 60; ++t)  // that of sub-02 is positive only after the window of 70 s
+      table += std::to_string(1.5 * t) + "\t" + std::to_string(p == 2 ? t - 50 : t < 10 ? 0 : 60 - t) + "\n";
     folder_.write(stem_of("sub-0" + std::to_string(p)) + "_aif.tsv", table);
   }
   folder_.write("job.yaml", cross_validation_job);
@@ -256,6 +256,44 @@ TEST_F(BadInput, SkippingCoversWhatOnlyTheWorkFinds) {
         "tables/armse.csv", "report/index.html"})
     EXPECT_TRUE(fs::exists(folder_ / "out" / file)) << file;
   EXPECT_FALSE(fs::exists(folder_ / "out/derivatives/sub-02/perf/sub-02_desc-bsvd_cbf.nii.gz"));
+
+  const auto made = [&] { return fs::last_write_time(folder_ / "out/store/training/fold-sub-01_tmax.h5"); };
+  const auto before = made();
+  EXPECT_TRUE(ended(run({"--set", "aif.method=file", "--set", "cohort.on_error=skip"}), 6, pieces));
+  EXPECT_EQ(made(), before) << "a network that was trained without sub-02 is not trained without it again";
+}
+
+TEST_F(BadInput, AllFindingsAreToldAtOnceWhicheverLayerFindsThem) {
+  write_small_cohort(folder_, 3);
+  NiftiBuilder wrong_type = small_series();
+  wrong_type.datatype = 32;
+  write_patient(folder_, "sub-01", wrong_type);
+  NiftiBuilder constant = small_series();
+  constant.value = [](std::size_t) { return 100.0; };
+  write_patient(folder_, "sub-02", constant);
+  folder_.write(stem_of("sub-03") + "_aif.tsv", "time_s\tvalue\n0\t0\n90\t-1\n");
+  const auto result = run({"--set", "aif.method=file", "--set", "import.mask=file"});
+  EXPECT_TRUE(refused(result, {"sub-01_dsc.nii", "datatype = 32"}));
+  EXPECT_TRUE(says(result, {"sub-02_dsc.nii", "constant"}));
+  EXPECT_TRUE(says(result, {"sub-03_aif.tsv", "none of the 2 is above 0"}));
+  for (const char* subject : {"sub-01", "sub-02", "sub-03"}) {
+    EXPECT_TRUE(says(result, {std::string(subject) + "_dsc.nii", "import.mask = file"})) << subject;
+    if (std::string(subject) != "sub-03") {
+      EXPECT_TRUE(says(result, {std::string(subject) + "_dsc.nii", "aif.method = file"})) << subject;
+    }
+  }
+}
+
+TEST_F(BadInput, FilesThatTheJobNamesAreToldWithTheirKey) {
+  write_small_cohort(folder_, 2);
+  NiftiBuilder other = mask();
+  other.dim[1] += 1;
+  other.write(folder_, "other_mask.nii.gz");
+  folder_.write("empty.tsv", "time_s\tvalue\n0\t0\n90\t0\n");
+  const auto result =
+      run({"--set", "cohort.patients.sub-01.mask=other_mask.nii.gz", "--set", "cohort.patients.sub-02.aif=empty.tsv"});
+  EXPECT_TRUE(refused(result, {"other_mask.nii.gz", "not on the grid", "named by cohort.patients.sub-01.mask"}));
+  EXPECT_TRUE(says(result, {"empty.tsv", "above 0", "named by cohort.patients.sub-02.aif", "--set"}));
 }
 
 TEST_F(BadInput, ReportShowsWarningsAndWhatWasSkippedAndWhy) {

@@ -49,8 +49,8 @@ TEST(CohortOptions, ReadsEveryKey) {
   EXPECT_EQ(options.overrides.kind, SeriesKind::concentration);
   EXPECT_EQ(options.overrides.repetition_time, 1.5);
   EXPECT_EQ(options.overrides.echo_time, 0.03);
-  EXPECT_EQ(options.overrides.mask, "m.nii");
-  EXPECT_EQ(options.overrides.aif, "a.tsv");
+  EXPECT_EQ(options.overrides.mask->path, "m.nii");
+  EXPECT_EQ(options.overrides.aif->path, "a.tsv");
   EXPECT_EQ(options.overrides.baseline, 8);
   ASSERT_EQ(options.patients.size(), 2u);
   EXPECT_EQ(options.patients[0].name, "sub-01");

@@ -57,6 +57,13 @@ TEST(AifTable, NeedsRows) {
   EXPECT_TRUE(has_line(findings.lines(), {"missing.tsv", "No such file"}));
 }
 
+TEST(AifTable, NeedsAPositiveValue) {
+  TempFolder folder;
+  Findings findings;
+  EXPECT_FALSE(read_aif_table(folder.write("a.tsv", "time_s\tvalue\n0\t0\n1\t-2\n"), findings));
+  EXPECT_TRUE(has_line(findings.lines(), {"a.tsv", "none of the 2 is above 0"})) << all_lines(findings.lines());
+}
+
 TEST(AifTable, MustCoverTheSeriesToWithinOneRepetitionTime) {
   const std::vector<double> frames{0, 2, 4, 6, 8, 10};
   const auto problem = [&](double first, double last) {
