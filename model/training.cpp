@@ -2,11 +2,12 @@
 
 #include "core/error.hpp"
 #include "model/bicnn_torch.hpp"
-#include "model/scaling.hpp"
-#include "model/sgd.hpp"
+#include "model/gradient_sum.hpp"
 #include "model/threads.hpp"
+#include "model/training_batches.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -19,14 +20,6 @@ namespace {
 
 constexpr auto samples_of_curve = static_cast<std::size_t>(curve_samples);
 constexpr auto positions = static_cast<std::size_t>(patch_positions);
-
-// The paper's learning rates and their decays (V.B), by parameter index: CBF, CBV, MTT, Tmax.
-constexpr PerParameter paper_learning_rates{5e-5, 5e-4, 5e-3, 5e-3};
-constexpr PerParameter paper_decays{1e-9, 1e-8, 1e-7, 1e-7};
-
-std::span<float> values(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
 
 bool all_finite(std::span<const float> numbers) {
   return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
@@ -52,15 +45,6 @@ void check_set(const PatchSet& set, const std::string& what) {
                        " have values that are not finite: only finite ones can be learned");
 }
 
-void check_recipe(const Recipe& recipe) {
-  const auto finite_from = [](double x, double low) { return std::isfinite(x) && x >= low; };
-  if (recipe.batch < 1 || recipe.epochs < 1 || !finite_from(recipe.learning_rate, 0.0) ||
-      !finite_from(recipe.decay, 0.0) || !finite_from(recipe.momentum, 0.0) || !std::isfinite(recipe.dampening) ||
-      !finite_from(recipe.plateau_factor, 0.0) || recipe.plateau_times < 0 || recipe.plateau_patience < 1 ||
-      !finite_from(recipe.input_scale, std::numeric_limits<double>::min()))
-    throw std::invalid_argument("recipe '" + recipe.name + "': a number is out of its range");
-}
-
 /// Values below the smallest normal number count as zero while this exists: the velocities of units that have died
 /// decay towards it and stay there. Measured with most units dead: 5 to 10 % of the time on Zen 4, where such numbers
 /// cost little; on cores that handle them in microcode (some 150 cycles each) the step of 130,000 weights would
@@ -73,95 +57,69 @@ class DenormalsAsZero {
   DenormalsAsZero& operator=(const DenormalsAsZero&) = delete;
 };
 
-/// The network's inputs for some samples of a set, in buffers that are kept.
-class Inputs {
- public:
-  Inputs(const PatchSet& set, double input_scale) : set_(set), factors_(set.aifs.size() / samples_of_curve) {
-    std::vector<bool> seen(factors_.size());
-    for (const auto patient : set.patient) {
-      const auto row = static_cast<std::size_t>(patient);
-      if (seen[row]) continue;
-      seen[row] = true;
-      try {
-        factors_[row] = input_factor(aif(row), input_scale);
-      } catch (const InputError& e) {
-        throw InputError("patient in row " + std::to_string(row) + " of the set: " + e.what());
-      }
-    }
-  }
-
-  void gather(std::span<const std::size_t> samples) {
-    std::vector<std::size_t> patients;
-    for (const auto s : samples) patients.push_back(patient(s));
-    std::sort(patients.begin(), patients.end());
-    patients.erase(std::unique(patients.begin(), patients.end()), patients.end());
-    const auto count = static_cast<std::int64_t>(samples.size());
-    const auto patient_count = static_cast<std::int64_t>(patients.size());
-    ctc_.resize_({count * patch_positions, curve_samples});
-    aif_.resize_({patient_count, curve_samples});
-    selection_.resize_({count, patient_count}).zero_();
-    for (std::size_t i = 0; i < patients.size(); ++i)
-      scale_curve(aif(patients[i]), factors_[patients[i]],
-                  values(aif_).subspan(i * samples_of_curve, samples_of_curve));
-    constexpr std::size_t patch_values = positions * samples_of_curve;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const auto row = patient(samples[i]);
-      scale_patch(set_.curves, set_.neighbours.subspan(samples[i] * positions, positions), factors_[row],
-                  values(ctc_).subspan(i * patch_values, patch_values));
-      const auto column = std::lower_bound(patients.begin(), patients.end(), row) - patients.begin();
-      values(selection_)[i * patients.size() + static_cast<std::size_t>(column)] = 1.0f;
-    }
-  }
-
-  const at::Tensor& ctc() const { return ctc_; }
-  const at::Tensor& aif() const { return aif_; }
-  const at::Tensor& selection() const { return selection_; }
-
- private:
-  std::size_t patient(std::size_t sample) const { return static_cast<std::size_t>(set_.patient[sample]); }
-  std::span<const float> aif(std::size_t row) const {
-    return set_.aifs.subspan(row * samples_of_curve, samples_of_curve);
-  }
-
-  const PatchSet& set_;
-  std::vector<float> factors_;  ///< of the patients that have samples
-  at::Tensor ctc_ = at::empty({0}, at::kFloat);
-  at::Tensor aif_ = at::empty({0}, at::kFloat);
-  at::Tensor selection_ = at::empty({0}, at::kFloat);
+/// How targets relate to what the network learns: target = mean + scale * output.
+struct TargetScale {
+  double mean = 0.0;
+  double scale = 1.0;
 };
+
+TargetScale target_scale(const Recipe& recipe, const PatchSet& set) {
+  if (!recipe.standardise) return {};
+  const auto n = static_cast<double>(set.samples());
+  double sum = 0.0, squares = 0.0;
+  for (const double t : set.targets) sum += t;
+  for (const double t : set.targets) squares += (t - sum / n) * (t - sum / n);
+  return {sum / n, squares > 0.0 ? std::sqrt(squares / n) : 1.0};
+}
 
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, const PatchSet& training, const PatchSet& validation)
+  Trainer(const Recipe& recipe, const PatchSet& training, const PatchSet& validation, const TrainingHooks& hooks,
+          std::optional<TrainingState> resume)
       : recipe_(recipe),
         training_(training),
         validation_(validation),
-        training_inputs_(training, recipe.input_scale),
-        validation_inputs_(validation, recipe.input_scale),
+        hooks_(hooks),
+        rank_(hooks.group ? hooks.group->rank() : 0),
+        ranks_(hooks.group ? hooks.group->size() : 1),
+        targets_(target_scale(recipe, training)),
+        training_batches_(training, recipe.input_scale),
+        validation_batches_(validation, recipe.input_scale),
         weights_(at::empty({weight_count(architecture_of(recipe.parameter))}, at::kFloat)),
         gradient_(at::empty_like(weights_)),
-        network_(architecture_of(recipe.parameter), weights_),
-        optimiser_(recipe.momentum, recipe.dampening, recipe.decay),
-        plateau_(recipe.plateau_factor, recipe.plateau_times, recipe.plateau_patience) {
-    const auto initial =
-        flatten(initial_weights(architecture_of(recipe.parameter), recipe.seed, recipe.stream + "/weights"));
-    std::copy(initial.begin(), initial.end(), values(weights_).begin());
+        shards_(at::empty({gradient_shards, weights_.size(0)}, at::kFloat)),
+        network_(architecture_of(recipe.parameter), weights_) {
+    if (recipe.tissue_scale > 0.0) {
+      const double peak = training_batches_.tissue_peak();
+      tissue_gain_ = peak > 0.0 ? recipe.tissue_scale / peak : 1.0;
+      training_batches_.set_tissue_gain(tissue_gain_);
+      validation_batches_.set_tissue_gain(tissue_gain_);
+    }
+    if (resume)
+      state_ = std::move(*resume);
+    else
+      state_.weights =
+          flatten(initial_weights(architecture_of(recipe.parameter), recipe.seed, recipe.stream + "/weights"));
+    if (static_cast<std::int64_t>(state_.weights.size()) != weights_.size(0))
+      throw std::invalid_argument("training: the state to resume from is of another architecture");
+    std::copy(state_.weights.begin(), state_.weights.end(), values(weights_).begin());
+    plateau_ = PlateauRule(recipe.plateau_factor, recipe.plateau_times, recipe.plateau_patience, state_.plateau);
   }
 
-  /// Nothing if stop() ended it.
-  std::optional<EpochRecord> epoch(std::int64_t number, const std::function<bool()>& stop) {
-    EpochRecord record;
-    record.epoch = number;
+  /// False if stop() ended it.
+  bool epoch() {
+    const auto number = static_cast<std::int64_t>(state_.epochs.size()) + 1;
     const auto order = epoch_order(training_.samples(), recipe_.seed, recipe_.stream, number);
     const auto batch = static_cast<std::size_t>(recipe_.batch);
-    std::size_t steps = 0;
-    for (std::size_t start = 0; start < order.size(); start += batch, ++steps) {
-      if (stop && stop()) return std::nullopt;
-      const std::span<const std::size_t> samples(order.data() + start, std::min(batch, order.size() - start));
-      const std::size_t all_steps = (order.size() + batch - 1) / batch;
-      const auto where = "mini-batch " + std::to_string(steps + 1) + " of " + std::to_string(all_steps) + " of epoch " +
+    const std::size_t steps = steps_of_epoch();
+    EpochRecord& record = state_.unfinished;
+    record.epoch = number;
+    for (auto s = static_cast<std::size_t>(state_.steps_of_epoch); s < steps; ++s) {
+      const std::span<const std::size_t> samples(order.data() + s * batch, std::min(batch, order.size() - s * batch));
+      const auto where = "mini-batch " + std::to_string(s + 1) + " of " + std::to_string(steps) + " of epoch " +
                          std::to_string(number);
-      record.training_loss += step(samples, where, record);
+      if (!step(samples, where, record)) return false;
+      ++state_.steps_of_epoch;
     }
     record.training_loss /= static_cast<double>(order.size());
     record.gradient_norm /= static_cast<double>(steps);
@@ -172,87 +130,158 @@ class Trainer {
         diverged("the validation loss is not finite", "the end of epoch " + std::to_string(number));
       plateau_.epoch_done(record.validation_loss);
     }
-    return record;
+    if (validation_.samples() == 0 || record.validation_loss < state_.best) {
+      state_.best = record.validation_loss;
+      state_.epoch_of_weights = number;
+      state_.best_weights.assign(values(weights_).begin(), values(weights_).end());
+    }
+    state_.epochs.push_back(record);
+    state_.unfinished = {};
+    state_.steps_of_epoch = 0;
+    return true;
   }
 
-  const at::Tensor& weights() const { return weights_; }
+  const TrainingState& state() {
+    state_.weights.assign(values(weights_).begin(), values(weights_).end());
+    state_.plateau = plateau_.state();
+    return state_;
+  }
+
+  /// The best weights as a network of plain inputs and targets: the tissue gain goes into the tissue chain's first
+  /// layer, mean and scale of the targets into the last.
+  std::vector<NamedTensor> folded_tensors() const {
+    if (state_.best_weights.empty()) return {};
+    auto tensors = unflatten(architecture_of(recipe_.parameter), state_.best_weights);
+    for (auto& tensor : tensors) {
+      if (tensor.name == "ctc.conv1.weight")
+        for (float& w : tensor.values) w = static_cast<float>(w * tissue_gain_);
+      if (tensor.name == "fc8.weight" || tensor.name == "fc8.bias")
+        for (float& w : tensor.values) w = static_cast<float>(w * targets_.scale);
+      if (tensor.name == "fc8.bias")
+        for (float& w : tensor.values) w = static_cast<float>(w + targets_.mean);
+    }
+    return tensors;
+  }
 
  private:
+  std::size_t steps_of_epoch() const {
+    const auto batch = static_cast<std::size_t>(recipe_.batch);
+    return (training_.samples() + batch - 1) / batch;
+  }
+
+  double learning_rate() const {
+    if (recipe_.schedule == Schedule::one_cycle)
+      return one_cycle_rate(recipe_, state_.optimiser.steps,
+                            recipe_.epochs * static_cast<std::int64_t>(steps_of_epoch()));
+    return decayed_rate(recipe_.learning_rate * plateau_.multiplier(), recipe_.decay, state_.optimiser.steps);
+  }
+
   [[noreturn]] void diverged(const std::string& what, const std::string& where) const {
     std::ostringstream text;
     text << "training of " << facts(recipe_.parameter).label << " (" << recipe_.stream << "): " << what << " at "
-         << where << ", learning rate " << optimiser_.rate(recipe_.learning_rate * plateau_.multiplier())
-         << ", input scale " << recipe_.input_scale << ": lower training.learning_rate or training.input_scale";
+         << where << ", learning rate " << learning_rate() << ", input scale " << recipe_.input_scale
+         << ": lower training.learning_rate or training.input_scale";
     throw TaskFailure(text.str());
   }
 
-  /// One mini-batch: returns its summed squared error before the step, and adds to the epoch's record.
-  double step(std::span<const std::size_t> samples, const std::string& where, EpochRecord& record) {
-    const double loss = squared_error(training_, training_inputs_, samples);
+  /// One mini-batch; adds to the epoch's record. False, and nothing done, if some rank was asked to stop.
+  bool step(std::span<const std::size_t> samples, const std::string& where, EpochRecord& record) {
+    // What the ranks agree on by their maximum: a wish to stop, the largest gradient, each shard's squared error.
+    std::array<double, 2 + gradient_shards> agreed{};
+    agreed[0] = hooks_.stop && hooks_.stop() ? 1.0 : 0.0;
+    if (agreed[0] > 0.0 && ranks_ == 1) return false;
+    std::int64_t computed = 0;
+    for (std::int64_t s = rank_; s < gradient_shards; s += ranks_) {
+      const auto shard = part(samples, s);
+      if (shard.empty()) continue;
+      const double loss = squared_error(training_, training_batches_, shard);
+      agreed[static_cast<std::size_t>(2 + s)] = std::isfinite(loss) ? loss : infinity;
+      d_estimate_.resize_({static_cast<std::int64_t>(shard.size())});
+      const double factor = 2.0 / (targets_.scale * static_cast<double>(samples.size()));
+      std::transform(errors_.begin(), errors_.end(), values(d_estimate_).begin(),
+                     [&](double error) { return static_cast<float>(factor * error); });
+      const auto gradient = shards_.select(0, computed++);
+      network_.backward(d_estimate_, gradient);
+      agreed[1] = std::max(agreed[1], largest_magnitude(values(gradient)));
+    }
+    if (ranks_ > 1) hooks_.group->allreduce_max(agreed, "a step of " + recipe_.stream);
+    if (agreed[0] > 0.0) return false;
+    const double loss = std::accumulate(agreed.begin() + 2, agreed.end(), 0.0);
     if (!std::isfinite(loss)) diverged("the loss is not finite", where);
-    d_estimate_.resize_({static_cast<std::int64_t>(samples.size())});
-    std::transform(errors_.begin(), errors_.end(), values(d_estimate_).begin(),
-                   [&](double error) { return static_cast<float>(2.0 * error / static_cast<double>(samples.size())); });
-    network_.backward(d_estimate_, gradient_);
-    const double norm = std::sqrt(squared_norm(values(gradient_)));
-    if (!std::isfinite(norm)) diverged("the gradient is not finite", where);
-    record.gradient_norm += norm;
-    record.learning_rate =
-        optimiser_.step(values(weights_), values(gradient_), recipe_.learning_rate * plateau_.multiplier());
-    return loss;
+    if (!std::isfinite(agreed[1])) diverged("the gradient is not finite", where);
+    sum_.sum(values(shards_.narrow(0, 0, computed)), agreed[1], ranks_ > 1 ? hooks_.group : nullptr, values(gradient_));
+    record.training_loss += loss;
+    record.gradient_norm += std::sqrt(squared_norm(values(gradient_)));
+    record.learning_rate = learning_rate();
+    if (recipe_.optimiser == OptimiserKind::adam)
+      adam_step(values(weights_), values(gradient_), record.learning_rate, recipe_.momentum, state_.optimiser);
+    else
+      sgd_step(values(weights_), values(gradient_), record.learning_rate, recipe_.momentum, recipe_.dampening,
+               state_.optimiser);
+    return true;
   }
 
+  static std::span<const std::size_t> part(std::span<const std::size_t> samples, std::int64_t shard) {
+    const auto s = static_cast<std::size_t>(shard), n = samples.size();
+    constexpr auto parts = static_cast<std::size_t>(gradient_shards);
+    return samples.subspan(n * s / parts, n * (s + 1) / parts - n * s / parts);
+  }
+
+  /// Mean squared error over the validation samples, whose blocks the ranks share.
   double validation_loss() {
     std::vector<std::size_t> order(validation_.samples());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto batch = static_cast<std::size_t>(recipe_.batch);
-    double loss = 0.0;
-    for (std::size_t start = 0; start < order.size(); start += batch)
-      loss +=
-          squared_error(validation_, validation_inputs_, {order.data() + start, std::min(batch, order.size() - start)});
-    return loss / static_cast<double>(order.size());  // NaN where there are none
+    constexpr std::size_t block = 64;
+    std::vector<double> losses((order.size() + block - 1) / block, 0.0);
+    for (auto b = static_cast<std::size_t>(rank_); b < losses.size(); b += static_cast<std::size_t>(ranks_)) {
+      const double loss = squared_error(validation_, validation_batches_,
+                                        {order.data() + b * block, std::min(block, order.size() - b * block)});
+      losses[b] = std::isfinite(loss) ? loss : infinity;
+    }
+    if (ranks_ > 1) hooks_.group->allreduce_max(losses, "the validation of " + recipe_.stream);
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(order.size());  // NaN without
   }
 
-  /// Sum over these samples; leaves estimate - target of each in errors_.
-  double squared_error(const PatchSet& set, Inputs& inputs, std::span<const std::size_t> samples) {
-    inputs.gather(samples);
-    const auto estimates = values(network_.forward(inputs.ctc(), inputs.aif(), inputs.selection()));
+  /// Sum over these samples, in the targets' units; leaves estimate - target of each in errors_.
+  double squared_error(const PatchSet& set, Batches& batches, std::span<const std::size_t> samples) {
+    batches.gather(samples);
+    const auto estimates = values(network_.forward(batches.ctc(), batches.aif(), batches.selection()));
     errors_.resize(samples.size());
     double sum = 0.0;
     for (std::size_t i = 0; i < samples.size(); ++i) {
-      errors_[i] = static_cast<double>(estimates[i]) - static_cast<double>(set.targets[samples[i]]);
+      errors_[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) -
+                   static_cast<double>(set.targets[samples[i]]);
       sum += errors_[i] * errors_[i];
     }
     return sum;
   }
 
+  static constexpr double infinity = std::numeric_limits<double>::infinity();
   const Recipe& recipe_;
   const PatchSet& training_;
   const PatchSet& validation_;
-  Inputs training_inputs_;
-  Inputs validation_inputs_;
+  const TrainingHooks& hooks_;
+  int rank_;
+  int ranks_;
+  TargetScale targets_;
+  double tissue_gain_ = 1.0;
+  Batches training_batches_;
+  Batches validation_batches_;
   at::Tensor weights_;
   at::Tensor gradient_;
+  at::Tensor shards_;  ///< [gradient_shards, weights]
   at::Tensor d_estimate_ = at::empty({0}, at::kFloat);
   std::vector<double> errors_;
   BiCnn network_;
-  TorchSgd optimiser_;
-  PlateauRule plateau_;
+  GradientSum sum_;
+  TrainingState state_;
+  PlateauRule plateau_{0.1, 0, 1};
 };
 
 }  // namespace
 
-Recipe paper_recipe(Parameter parameter) {
-  Recipe recipe;
-  recipe.parameter = parameter;
-  recipe.learning_rate = paper_learning_rates[index(parameter)];
-  recipe.decay = paper_decays[index(parameter)];
-  recipe.input_scale = paper_input_scale[index(parameter)];
-  return recipe;
-}
-
 TrainingResult train(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
-                     const std::function<void(const EpochRecord&)>& on_epoch, const std::function<bool()>& stop) {
+                     const TrainingHooks& hooks, std::optional<TrainingState> resume) {
   check_recipe(recipe);
   check_set(training, "training");
   check_set(validation, "validation");
@@ -260,26 +289,16 @@ TrainingResult train(const Recipe& recipe, const PatchSet& training, const Patch
   use_one_thread();
   const DenormalsAsZero denormals;
 
-  Trainer trainer(recipe, training, validation);
+  Trainer trainer(recipe, training, validation, hooks, std::move(resume));
   TrainingResult result;
-  double best = std::numeric_limits<double>::infinity();
-  std::vector<float> weights;
-  for (std::int64_t epoch = 1; epoch <= recipe.epochs; ++epoch) {
-    const auto record = trainer.epoch(epoch, stop);
-    if (!record) {
-      result.stopped = true;
-      break;
-    }
-    result.epochs.push_back(*record);
-    if (validation.samples() == 0 || record->validation_loss < best) {
-      best = record->validation_loss;
-      result.epoch_of_weights = epoch;
-      const auto now = values(trainer.weights());
-      weights.assign(now.begin(), now.end());
-    }
-    if (on_epoch) on_epoch(*record);
+  while (static_cast<std::int64_t>(trainer.state().epochs.size()) < recipe.epochs && !result.stopped) {
+    result.stopped = !trainer.epoch();
+    if (!result.stopped && hooks.on_epoch) hooks.on_epoch(trainer.state().epochs.back(), trainer.state());
   }
-  if (!weights.empty()) result.tensors = unflatten(architecture_of(recipe.parameter), weights);
+  result.state = trainer.state();
+  result.epochs = result.state.epochs;
+  result.epoch_of_weights = result.state.epoch_of_weights;
+  result.tensors = trainer.folded_tensors();
   return result;
 }
 

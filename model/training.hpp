@@ -1,13 +1,16 @@
 // Training of one bi-CNN by a recipe.
 #pragma once
 
-#include "core/parameters.hpp"
+#include "core/communicator.hpp"
 #include "model/bicnn.hpp"
+#include "model/optimiser.hpp"
+#include "model/recipe.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace perfpipe {
@@ -23,36 +26,6 @@ struct PatchSet {
   std::size_t samples() const { return targets.size(); }
 };
 
-/// How a network is trained. The defaults that do not depend on the parameter are the paper's (V.B).
-struct Recipe {
-  std::string name = "paper";
-  Parameter parameter = Parameter::cbf;  ///< decides the architecture
-  std::int64_t batch = 50;
-  std::int64_t epochs = 10;
-  double learning_rate = 0.0;
-  double decay = 0.0;  ///< rate = learning_rate / (1 + n decay), n the mini-batches so far
-  double momentum = 0.9;
-  double dampening = 0.9;             ///< Torch7's default: equal to the momentum
-  double plateau_factor = 0.1;        ///< the rate is multiplied by it when the validation error stops improving ...
-  std::int64_t plateau_times = 3;     ///< ... this many times at most ...
-  std::int64_t plateau_patience = 1;  ///< ... after this many epochs in a row without a new best at the current rate
-  double input_scale = 0.0;           ///< see model/scaling.hpp
-  std::uint64_t seed = 1;
-  std::string stream;  ///< names this training ("fold-sub-03/cbf"): its initial weights and shuffles are its own
-};
-
-/// Input scale of the recipe "paper": ours, as the paper states none. Out of 1, 3, 10 and 30, five seeds each, on
-/// simulated curves (20,000 samples of 9 patients, 3 epochs, RMSE on a tenth patient): MTT 2.2-3.7, 1.3-1.8,
-/// 0.9-1.1, 1.0-2.2 s; CBF up to 150 ml/100g/min 13-44, 6-13, 5.7-6.6, 4.9-6.3. MTT diverges at 100. CBF up to 450
-/// trains at 10, but three of five times not at 30 (estimates near constant); from 600 on it does not at 10, and from
-/// 900 on at no scale reliably: the learning rate belongs to the targets' range. So CBF, whose targets in vessels reach
-/// 900, has 1: on the quickstart's cohort (six folds, 24,000 samples, 6 epochs) its ARMSE was 14.0, 21.9, 32.3 at 1, 5
-/// and 10.
-inline constexpr PerParameter paper_input_scale{1.0, 10.0, 10.0, 10.0};  // CBF, CBV, MTT, Tmax
-
-/// The paper's recipe (V.B) for a parameter, with our input scale.
-Recipe paper_recipe(Parameter parameter);
-
 /// What one epoch did.
 struct EpochRecord {
   std::int64_t epoch = 0;        ///< from 1
@@ -62,23 +35,49 @@ struct EpochRecord {
   double gradient_norm = 0.0;    ///< mean over its mini-batches of the gradient's Euclidean norm
 };
 
+/// All that a training needs to go on from where it was: between two steps, `steps_of_epoch` of the epoch after
+/// `epochs`. The order of samples follows from seed, stream and epoch, so it is not part of it.
+struct TrainingState {
+  std::vector<float> weights;  ///< flat [weight_count], before the scales of the samples are folded in
+  OptimiserState optimiser;
+  PlateauState plateau;
+  std::vector<EpochRecord> epochs;  ///< those that are complete
+  std::int64_t steps_of_epoch = 0;
+  EpochRecord unfinished;           ///< sums so far of the epoch under way
+  std::vector<float> best_weights;  ///< of `epoch_of_weights`; empty before the first epoch has ended
+  std::int64_t epoch_of_weights = 0;
+  double best = std::numeric_limits<double>::infinity();
+};
+
+/// What a caller may take part in.
+struct TrainingHooks {
+  /// After each epoch, on every rank of the group.
+  std::function<void(const EpochRecord&, const TrainingState&)> on_epoch = {};
+  /// Asked before each mini-batch: true ends the training there, on all ranks of the group at the same step.
+  std::function<bool()> stop = {};
+  /// The ranks that share this training, at most gradient_shards; nullptr: this one alone.
+  Communicator* group = nullptr;
+};
+
 struct TrainingResult {
-  std::vector<NamedTensor> tensors;   ///< of `epoch_of_weights`
+  std::vector<NamedTensor> tensors;   ///< of `epoch_of_weights`, with every scale folded in
   std::int64_t epoch_of_weights = 0;  ///< the epoch of lowest validation loss (the last without validation samples)
   std::vector<EpochRecord> epochs;
   bool stopped = false;  ///< stop() said so: the training is incomplete and the result not to be used as a network
+  TrainingState state;   ///< where it ended
 };
 
 /// Trains a network: mean squared error, mini-batches in an order shuffled anew for each epoch, the last one short if
 /// need be. The paper does not say which epoch's weights it used; ours are those of the lowest validation loss. The
 /// plateau rule multiplies the rate that the decay divides: step n runs at learning_rate * plateau_factor^k / (1 + n
-/// decay) after k plateaus, with n counted through and the momentum kept. `on_epoch` (may be empty) is called after
-/// each epoch; `stop` (may be empty) is asked before each mini-batch. Computes on the calling thread alone; the same
-/// recipe and samples give the same bits whatever the machine's threads. Throws std::invalid_argument for sets whose
-/// sizes or indices do not fit, InputError for an AIF that cannot be scaled, TaskFailure when the loss or the weights
-/// are no longer finite, with the step and the remedy.
+/// decay) after k plateaus, with n counted through and the momentum kept.
+/// Each mini-batch is cut into gradient_shards whose gradients are summed exactly (model/gradient_sum.hpp): the same
+/// recipe and samples give the same bits on one rank or a group, whatever the machine's threads, in one go or resumed
+/// from the state of a training that was stopped, or of one with fewer epochs under the schedule `plateau`. Computes on
+/// the calling thread alone; collective over the group, whose ranks hold the same samples. Throws std::invalid_argument
+/// for sets whose sizes or indices do not fit, InputError for an AIF that cannot be scaled, TaskFailure when the loss
+/// or the weights are no longer finite, with the step and the remedy.
 TrainingResult train(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
-                     const std::function<void(const EpochRecord&)>& on_epoch = {},
-                     const std::function<bool()>& stop = {});
+                     const TrainingHooks& hooks = {}, std::optional<TrainingState> resume = std::nullopt);
 
 }  // namespace perfpipe
