@@ -29,6 +29,7 @@ class Scheduler {
   explicit Scheduler(const std::vector<GraphTask>& graph)
       : graph_(graph),
         priority_(chain_costs(graph)),
+        ended_tasks_(graph.size(), false),
         outcomes_(graph.size()),
         open_inputs_(graph.size(), 0),
         dependents_(graph.size()) {
@@ -50,16 +51,52 @@ class Scheduler {
   bool all_ended() const { return ended_ == graph_.size(); }
   const std::vector<TaskOutcome>& outcomes() const { return outcomes_; }
 
-  /// The ready task with the longest chain (the first of equals), or no_task.
-  int take() {
-    const auto best = std::max_element(ready_.begin(), ready_.end(), [&](int a, int b) {
-      const double pa = priority_[static_cast<std::size_t>(a)], pb = priority_[static_cast<std::size_t>(b)];
-      return pa != pb ? pa < pb : a > b;
-    });
-    if (best == ready_.end()) return no_task;
-    const int task = *best;
-    ready_.erase(best);
-    return task;
+  /// The ready task with the longest chain (the first of equals), or no_task; `shared_too`: also one that ranks may
+  /// share.
+  int next(bool shared_too) const {
+    int best = no_task;
+    double longest = 0.0;
+    for (const int task : ready_) {
+      if (!shared_too && can_be_shared(task)) continue;
+      const double chain = priority_[static_cast<std::size_t>(task)];
+      if (best != no_task && (chain < longest || (chain == longest && task > best))) continue;
+      best = task;
+      longest = chain;
+    }
+    return best;
+  }
+
+  void start(int task, int ranks) {
+    ready_.erase(std::find(ready_.begin(), ready_.end(), task));
+    running_.push_back({task, ranks, Clock::now()});
+  }
+
+  bool can_be_shared(int task) const { return graph_[static_cast<std::size_t>(task)].max_ranks > 1; }
+  int max_ranks(int task) const { return graph_[static_cast<std::size_t>(task)].max_ranks; }
+
+  /// Tasks that ranks may share and that have not started.
+  int pending_shared() const {
+    int pending = 0;
+    for (std::size_t i = 0; i < graph_.size(); ++i)
+      pending += graph_[i].max_ranks > 1 && !graph_[i].done && !ended_tasks_[i];
+    for (const auto& run : running_) pending -= can_be_shared(run.task);
+    return pending;
+  }
+
+  /// Ranks whose shared or shareable task will probably end within 0.4 of the time that `task` would take one rank:
+  /// then two ranks after a wait are sooner done than one at once. By the time that such tasks took so far.
+  int ranks_free_soon(int task) const {
+    if (shared_cost_ <= 0.0) return 0;
+    const double seconds_per_cost = shared_seconds_ / shared_cost_;
+    const double whole = graph_[static_cast<std::size_t>(task)].cost * seconds_per_cost;
+    int soon = 0;
+    for (const auto& run : running_) {
+      if (!can_be_shared(run.task)) continue;
+      const double needed = graph_[static_cast<std::size_t>(run.task)].cost * seconds_per_cost / run.ranks;
+      const double left = needed - std::chrono::duration<double>(Clock::now() - run.start).count();
+      if (left < 0.4 * whole && left > -0.25 * whole) soon += run.ranks;  // one that is long overdue is not waited for
+    }
+    return soon;
   }
 
   std::vector<int> failed_inputs(int task) const {
@@ -73,6 +110,15 @@ class Scheduler {
   std::vector<int> end(int task, TaskOutcome outcome) {
     std::vector<int> skipped;
     const bool given_up = outcome.status == TaskStatus::not_run;
+    ended_tasks_[static_cast<std::size_t>(task)] = true;
+    const auto run = std::find_if(running_.begin(), running_.end(), [&](const Run& r) { return r.task == task; });
+    if (run != running_.end()) {
+      if (can_be_shared(task) && outcome.status == TaskStatus::done) {
+        shared_seconds_ += outcome.seconds * run->ranks;
+        shared_cost_ += graph_[static_cast<std::size_t>(task)].cost;
+      }
+      running_.erase(run);
+    }
     outcomes_[static_cast<std::size_t>(task)] = std::move(outcome);
     ++ended_;
     if (given_up) return skipped;  // the job stops: what depends on it has not failed, it has not run either
@@ -91,14 +137,49 @@ class Scheduler {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Run {
+    int task;
+    int ranks;
+    Clock::time_point start;
+  };
   const std::vector<GraphTask>& graph_;
   std::vector<double> priority_;
+  std::vector<Run> running_;
+  std::vector<bool> ended_tasks_;
+  double shared_seconds_ = 0.0;  ///< of ended tasks that may be shared: seconds times ranks
+  double shared_cost_ = 0.0;
   std::vector<TaskOutcome> outcomes_;
   std::vector<int> open_inputs_;
   std::vector<std::vector<int>> dependents_;
   std::vector<int> ready_;
   std::size_t ended_ = 0;
 };
+
+/// Gives the waiting ranks what is ready.
+void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, std::vector<int>& waiting) {
+  bool shared_too = true;
+  while (!waiting.empty()) {
+    const int task = scheduler.next(shared_too);
+    if (task == no_task) return;
+    int count = 1;
+    if (scheduler.can_be_shared(task)) {
+      count = ranks_to_share(scheduler.max_ranks(task), scheduler.pending_shared(), static_cast<int>(waiting.size()),
+                             scheduler.ranks_free_soon(task));
+      if (count == 0) {  // the others may start meanwhile
+        shared_too = false;
+        continue;
+      }
+    }
+    std::vector<int> ranks(waiting.begin(), waiting.begin() + count);
+    waiting.erase(waiting.begin(), waiting.begin() + count);
+    std::sort(ranks.begin(), ranks.end());
+    scheduler.start(task, count);
+    if (hooks.started) hooks.started(task, ranks.front());
+    const json order{{"task", task}, {"without", scheduler.failed_inputs(task)}, {"ranks", ranks}};
+    for (const int rank : ranks) lines.answers->send(rank, order.dump(), "dispatcher");
+  }
+}
 
 /// Rank 0's side: answers every rank (its own included) until all have been told that there is nothing more.
 std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks,
@@ -112,7 +193,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
     if (message) {
       const json request = json::parse(message->bytes);
       stopping = stopping || request.at("stop").get<bool>();
-      if (const int task = request.at("task"); task != no_task) {
+      if (const int task = request.at("task"); task != no_task && request.at("first").get<bool>()) {
         TaskOutcome outcome{static_cast<TaskStatus>(request.at("status").get<int>()), request.at("message"),
                             request.at("seconds"), message->from};
         stopping = stopping || outcome.status == TaskStatus::not_run;
@@ -123,21 +204,13 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       waiting.push_back(message->from);
     }
     stopping = stopping || (hooks.stop_requested && hooks.stop_requested());
-    std::vector<int> still_waiting;
-    for (int rank : waiting) {
-      const int task = stopping ? no_task : scheduler.take();
-      if (task != no_task) {
-        if (hooks.started) hooks.started(task, rank);
-        lines.answers->send(rank, json{{"task", task}, {"without", scheduler.failed_inputs(task)}}.dump(),
-                            "dispatcher");
-      } else if (stopping || scheduler.all_ended()) {
-        lines.answers->send(rank, json{{"task", no_task}}.dump(), "dispatcher");
-        ++sent_home;
-      } else {
-        still_waiting.push_back(rank);
-      }
+    if (stopping || scheduler.all_ended()) {
+      for (const int rank : waiting) lines.answers->send(rank, json{{"task", no_task}}.dump(), "dispatcher");
+      sent_home += static_cast<int>(waiting.size());
+      waiting.clear();
+    } else {
+      hand_out(lines, scheduler, hooks, waiting);
     }
-    waiting = std::move(still_waiting);
     if (!message) std::this_thread::sleep_for(poll_interval);
   }
   return scheduler.outcomes();
@@ -146,7 +219,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
 /// Every rank's side: asks for a task, runs it, reports it with the next request.
 void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& give_up) {
   const auto stop = [&] { return hooks.stop_requested && hooks.stop_requested(); };
-  json request{{"task", no_task}, {"stop", stop()}};
+  json request{{"task", no_task}, {"first", true}, {"stop", stop()}};
   while (!give_up) {
     // A failure's message may hold any bytes (a file's name), but JSON is UTF-8.
     lines.requests->send(0, request.dump(-1, ' ', false, json::error_handler_t::replace), "asking for a task");
@@ -157,8 +230,12 @@ void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& giv
     const json order = json::parse(answer->bytes);
     const int task = order.at("task");
     if (task == no_task) return;
-    const TaskOutcome outcome = hooks.execute(task, order.at("without").get<std::vector<int>>());
+    const auto ranks = order.at("ranks").get<std::vector<int>>();
+    std::unique_ptr<Communicator> group;
+    if (ranks.size() > 1) group = lines.answers->group(ranks, task, "forming a group of ranks");
+    const TaskOutcome outcome = hooks.execute(task, order.at("without").get<std::vector<int>>(), group.get());
     request = {{"task", task},
+               {"first", ranks.front() == lines.answers->rank()},
                {"status", static_cast<int>(outcome.status)},
                {"message", outcome.message},
                {"seconds", outcome.seconds},
@@ -167,6 +244,17 @@ void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& giv
 }
 
 }  // namespace
+
+int ranks_to_share(int max_ranks, int pending, int idle, int soon) {
+  const auto share = [&](int ranks) {
+    int count = 1;
+    while (2 * count <= max_ranks && 2 * count * pending <= ranks) count *= 2;
+    return count;
+  };
+  const int wanted = share(idle + soon);
+  if (wanted <= idle) return wanted;
+  return 0;
+}
 
 std::vector<double> chain_costs(const std::vector<GraphTask>& graph) {
   std::vector<double> chain(graph.size(), 0.0);

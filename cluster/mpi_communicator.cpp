@@ -45,6 +45,16 @@ class MpiCommunicator final : public Communicator {
     mpi_check(MPI_Comm_split(comm_, colour, rank_, &part), what);
     return std::make_unique<MpiCommunicator>(part);
   }
+  std::unique_ptr<Communicator> group(const std::vector<int>& ranks, int group_tag, const std::string& what) override {
+    MPI_Group all = MPI_GROUP_NULL, part = MPI_GROUP_NULL;
+    mpi_check(MPI_Comm_group(comm_, &all), what);
+    mpi_check(MPI_Group_incl(all, count_of(ranks.size(), what), ranks.data(), &part), what);
+    MPI_Comm comm = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_create_group(comm_, part, group_tag, &comm), what);
+    MPI_Group_free(&part);
+    MPI_Group_free(&all);
+    return std::make_unique<MpiCommunicator>(comm);
+  }
   void barrier(const std::string& what) override { mpi_check(MPI_Barrier(comm_), what); }
 
   std::string broadcast(std::string bytes, int root, const std::string& what) override {

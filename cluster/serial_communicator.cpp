@@ -13,6 +13,10 @@ class SerialCommunicator final : public Communicator {
   std::unique_ptr<Communicator> split(int, const std::string&) override {
     return std::make_unique<SerialCommunicator>();
   }
+  std::unique_ptr<Communicator> group(const std::vector<int>& ranks, int, const std::string& what) override {
+    for (const int rank : ranks) check(rank, what);
+    return std::make_unique<SerialCommunicator>();
+  }
   void barrier(const std::string&) override {}
   std::string broadcast(std::string bytes, int root, const std::string& what) override {
     check(root, what);

@@ -49,14 +49,52 @@ ArtifactReader StoreView::open(const TaskInput& input) const {
 }
 
 StageContext::StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store,
-                           ArtifactWriter& output, Log& log, std::function<bool()> stop_requested)
+                           ArtifactWriter& output, Log& log, std::function<bool()> stop_requested, TaskRun run)
     : task_(task),
       job_(job),
       cohort_(cohort),
       store_(std::move(store)),
       output_(output),
       log_(log),
-      stop_requested_(std::move(stop_requested)) {}
+      stop_requested_(std::move(stop_requested)),
+      run_(std::move(run)) {}
+
+std::string StageContext::state_key(const std::vector<std::string>& ignored_options) const {
+  auto from = run_.made_from;
+  for (const auto& option : ignored_options)
+    if (from.contains("options")) from["options"].erase(option);
+  return hash128(from.dump() + " without " + join(run_.without));
+}
+
+std::filesystem::path StageContext::state_file() const {
+  auto file = run_.artifact;
+  return file.replace_extension(".state.h5");
+}
+
+void StageContext::save_state(const std::string& key, const std::function<void(ArtifactWriter&)>& write) {
+  ArtifactWriter writer(state_file(), key, run_.made_from);
+  write(writer);
+  writer.commit();
+}
+
+std::vector<ArtifactReader> StageContext::saved_states(const std::string& key) const {
+  std::vector<ArtifactReader> states;
+  for (const auto& file : {state_file(), run_.artifact}) {
+    const auto head = read_artifact_head(file);
+    if (!head || !artifact_is_intact(file, *head)) continue;
+    try {
+      ArtifactReader state(file);
+      if (head->key == key || state.metadata().value("state_key", "") == key) states.push_back(std::move(state));
+    } catch (const IoError&) {  // damaged: as if it were not there
+    }
+  }
+  return states;
+}
+
+void StageContext::remove_state() {
+  std::error_code ignored;
+  std::filesystem::remove(state_file(), ignored);
+}
 
 const Series& StageContext::series() const {
   if (task_.scope != Scope::patient || task_.series < 0)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cohort.hpp"
+#include "core/communicator.hpp"
 #include "core/log.hpp"
 #include "core/options.hpp"
 #include "core/store.hpp"
@@ -84,11 +85,19 @@ class StoreView {
   std::vector<TaskInput> inputs_;
 };
 
+/// What the runner knows of a task beside its inputs.
+struct TaskRun {
+  std::filesystem::path artifact = {};    ///< where its result will lie, or an older one lies
+  nlohmann::ordered_json made_from = {};  ///< what its key is computed from
+  std::vector<std::string> without = {};  ///< inputs that failed
+  Communicator* group = nullptr;          ///< the ranks that share it; nullptr: this one alone
+};
+
 /// Everything run() may touch.
 class StageContext {
  public:
   StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store, ArtifactWriter& output,
-               Log& log, std::function<bool()> stop_requested);
+               Log& log, std::function<bool()> stop_requested, TaskRun run = {});
 
   const TaskInfo& task() const { return task_; }
   const JobInfo& job() const { return job_; }
@@ -101,6 +110,20 @@ class StageContext {
   Log& log() { return log_; }
   /// True once the job was asked to stop (signal); long tasks look now and then and throw Stopped.
   bool stop_requested() const { return stop_requested_(); }
+  /// The ranks that share this task (see Stage::max_ranks); nullptr: this one alone. What their rank 0 writes counts.
+  Communicator* group() const { return run_.group; }
+  bool is_first_of_group() const { return run_.group == nullptr || run_.group->rank() == 0; }
+
+  /// What a state of this task is made from, `ignored` options left out: a state of the same key can be gone on from.
+  std::string state_key(const std::vector<std::string>& ignored_options) const;
+  /// Saves a state, committed as artifacts are; the one before is replaced. Call it on the group's first rank.
+  void save_state(const std::string& key, const std::function<void(ArtifactWriter&)>& write);
+  /// States of this key: what save_state() left, and the artifact of an earlier run whose metadata say the same
+  /// `state_key`. Those that are damaged are left out.
+  std::vector<ArtifactReader> saved_states(const std::string& key) const;
+  /// Once the task is committed.
+  void remove_state();
+
   /// A warning of this task: to the log now, and to `warnings` of the artifact's metadata for sidecars and report.
   void warn(const std::string& message);
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -120,7 +143,10 @@ class StageContext {
   StoreView store_;
   ArtifactWriter& output_;
   Log& log_;
+  std::filesystem::path state_file() const;
+
   std::function<bool()> stop_requested_;
+  TaskRun run_;
   std::vector<std::string> warnings_;
 };
 
@@ -150,6 +176,8 @@ class Stage {
   virtual bool shows_job() const { return false; }
   /// Relative cost of a task (about seconds); the longest chain is started first.
   virtual double cost(const TaskInfo&) const { return 1.0; }
+  /// So many ranks may share a task; each runs it with StageContext::group().
+  virtual int max_ranks(const TaskInfo&) const { return 1; }
   /// True if a task still makes sense when some of its inputs failed.
   virtual bool accepts_failed_inputs() const { return false; }
   /// What must hold for this cohort before any work.
@@ -185,12 +213,15 @@ class StageWith : public Stage {
 };
 
 /// Builds the StageType of a class with `static StageType describe()` (name, scope, version, summary, reference),
-/// `static OptionTable<Options> table()` and a constructor from (Options, OptionTable<Options>).
+/// `static OptionTable<Options> table()` and a constructor from (Options, OptionTable<Options>). Where there is a
+/// `static void complete(ConfigNode&, Findings&)`, it sees the options as they were written before they are read.
 template <class S>
 StageType make_stage_type() {
   StageType type = S::describe();
   type.options = S::table().help();
-  type.configure = [](const ConfigNode& node, Findings& findings) -> std::unique_ptr<Stage> {
+  type.configure = [](const ConfigNode& given, Findings& findings) -> std::unique_ptr<Stage> {
+    ConfigNode node = given;
+    if constexpr (requires { S::complete(node, findings); }) S::complete(node, findings);
     auto table = S::table();
     auto options = table.read(node, findings);
     return std::make_unique<S>(std::move(options), std::move(table));

@@ -128,26 +128,30 @@ Classes read_classes(const Series& series, std::size_t memory_bytes) {
 }
 
 /// Where the baseline ends: from `first` on while the next frame stays within `tolerance` of the running mean.
-std::size_t baseline_end(const std::vector<double>& curve, std::size_t first, double relative, double absolute) {
+std::size_t baseline_end(const std::vector<double>& curve, std::size_t first, double tolerance) {
   double sum = 0.0;
   std::size_t end = first;
   for (; end < curve.size() && end < first + max_baseline; ++end) {
     const double mean = end == first ? curve[end] : sum / static_cast<double>(end - first);
-    if (end >= first + min_baseline && std::abs(curve[end] - mean) > relative * std::abs(mean) + absolute) break;
+    if (end >= first + min_baseline && std::abs(curve[end] - mean) > tolerance) break;
     sum += curve[end];
   }
   return end;
 }
 
 /// Whether the mean curve of the mask shows a passage. The baseline is the user's, or found as METHODS section 1 has
-/// it: from the third frame on, within 5 % (MR signal), or within a fifth of the curve's own range (other curves lie
-/// around 0).
+/// it: from the third frame on, within 5 %, and within a tenth of the curve's own range: the mean over a brain falls by
+/// some 5 % only, so that the 5 % alone let the bolus into the baseline. Other curves lie around 0: a fifth of their
+/// range.
 bool shows_bolus(const Series& series, std::vector<double> curve) {
   const bool signal = series.kind == SeriesKind::signal && series.modality == Modality::mr;
-  const auto [low, high] = std::minmax_element(curve.begin(), curve.end());
-  const double range = *high - *low;
   std::size_t first = std::min<std::size_t>(2, curve.size() - min_baseline);
-  std::size_t end = baseline_end(curve, first, signal ? 0.05 : 0.0, signal ? 0.0 : 0.2 * range);
+  // Of the steady frames alone: the first ones are brighter by more than a bolus.
+  const auto [low, high] =
+      std::minmax_element(curve.begin() + (signal ? static_cast<std::ptrdiff_t>(first) : 0), curve.end());
+  const double range = *high - *low;
+  std::size_t end =
+      baseline_end(curve, first, signal ? std::min(0.05 * std::abs(curve[first]), 0.1 * range) : 0.2 * range);
   if (series.baseline_frames > 0) {
     first = 0;
     end = std::min(static_cast<std::size_t>(series.baseline_frames), curve.size());

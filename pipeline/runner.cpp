@@ -183,6 +183,7 @@ class JobRun {
       task.inputs.erase(std::unique(task.inputs.begin(), task.inputs.end()), task.inputs.end());
       task.done = reuse[i] == '1';
       task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
+      task.max_ranks = stage_of(plan_[i]).max_ranks(plan_[i].info);
       if (!task.done) cost += task.cost;
       graph.push_back(std::move(task));
     }
@@ -200,8 +201,8 @@ class JobRun {
     }
     DispatchHooks hooks;
     hooks.stop_requested = stop_signal_received;
-    hooks.execute = [&](int task, const std::vector<int>& failed) {
-      return execute(plan_[static_cast<std::size_t>(task)], failed);
+    hooks.execute = [&](int task, const std::vector<int>& failed, Communicator* group) {
+      return execute(plan_[static_cast<std::size_t>(task)], failed, group);
     };
     hooks.started = [&](int task, int rank) {
       progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank);
@@ -221,7 +222,7 @@ class JobRun {
     return *job_.stages[static_cast<std::size_t>(task.stage)].stage;
   }
 
-  TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed) {
+  TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed, Communicator* group) {
     const auto start = std::chrono::steady_clock::now();
     const auto seconds = [&] {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -243,11 +244,15 @@ class JobRun {
       ArtifactWriter output(artifact_path(job_.output, task.info), key_without(task.key, missing), task.made_from);
       StageContext context(task.info, info_, inputs_.cohort,
                            StoreView(task.info.id(), task.info.held_out, std::move(inputs)), output, log_,
-                           stop_signal_received);
+                           stop_signal_received,
+                           {artifact_path(job_.output, task.info), task.made_from, missing, group});
       stage_of(task).run(context);
-      output.commit();
+      if (context.is_first_of_group()) {
+        output.commit();
+        context.remove_state();
+      }
     } catch (const TaskFailure& failure) {
-      log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
+      if (group == nullptr || group->rank() == 0) log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
       return {TaskStatus::failed, failure.what(), seconds(), comm_.rank()};
     } catch (const Stopped&) {
       return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};

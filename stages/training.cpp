@@ -4,54 +4,79 @@
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
+#include "model/gradient_sum.hpp"
 #include "stages/maps.hpp"
-#include "stages/patches.hpp"
+#include "stages/recipes.hpp"
+#include "stages/training_samples.hpp"
+#include "stages/training_state.hpp"
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <chrono>
 
 #include <fmt/format.h>
 
 namespace perfpipe {
 namespace {
 
+/// The defaults are those of the recipe "paper" (configs/recipes/paper.yaml), which come first wherever it is meant.
 struct TrainingOptions {
   std::string recipe = "paper";
   std::vector<std::string> parameters{"cbf", "cbv", "mtt", "tmax"};
+  std::string optimiser = "sgd";
   std::int64_t epochs = 10;
   std::int64_t batch = 50;
-  PerParameter learning_rate = of_recipe([](const Recipe& r) { return r.learning_rate; });
-  PerParameter decay = of_recipe([](const Recipe& r) { return r.decay; });
+  PerParameter learning_rate{5e-5, 5e-4, 5e-3, 5e-3};
   double momentum = 0.9;
-  PerParameter input_scale = of_recipe([](const Recipe& r) { return r.input_scale; });
+  std::string schedule = "plateau";
+  PerParameter decay{1e-9, 1e-8, 1e-7, 1e-7};
+  double plateau_factor = 0.1;
+  std::int64_t plateau_times = 3;
+  std::int64_t plateau_patience = 1;
+  double warm_up = 0.1;
+  PerParameter input_scale{1.0, 10.0, 10.0, 10.0};
+  double tissue_scale = 0.0;
+  bool standardise = false;
+  std::int64_t seed = 0;
   std::string targets;
-
-  template <class Field>
-  static PerParameter of_recipe(const Field& field) {
-    PerParameter values{};
-    for (Parameter p : all_parameters) values[index(p)] = field(paper_recipe(p));
-    return values;
-  }
 };
 
-/// Epoch by epoch: learning rate, losses, gradient norm.
-DatasetSpec epochs_spec() {
-  return {"epochs",
-          {"epoch", "field"},
-          "1",
-          ElementType::float64,
-          "learning rate, training loss, validation loss, gradient norm"};
-}
+/// Tells of each epoch: on the terminal of rank 0, and as a JSON line.
+class EpochWatch {
+ public:
+  EpochWatch(StageContext& context, const Recipe& recipe, std::size_t samples)
+      : context_(context), recipe_(recipe), samples_(static_cast<double>(samples)) {}
 
-/// One of the two sets of samples, in memory: the curves that its patches touch (each once), and indices into them.
-struct SampleSet {
-  std::vector<float> curves = std::vector<float>(static_cast<std::size_t>(curve_samples), 0.0f);  // row 0: zeros
-  std::vector<std::int32_t> neighbours;
-  std::vector<std::int32_t> patient;
-  std::vector<float> targets;
+  void resumed(const TrainingState& state) {
+    context_.log().info(fmt::format("{}: goes on after epoch {} of {}, step {}", context_.task().id(),
+                                    state.epochs.size(), recipe_.epochs, state.steps_of_epoch));
+  }
+  void tell(const EpochRecord& epoch) {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    const double rate = samples_ / std::max(seconds, 1e-9);  // the first epoch after a resumption may be a part of one
+    const double left = seconds * static_cast<double>(recipe_.epochs - epoch.epoch);
+    context_.log().event("epoch", {{"task", context_.task().id()},
+                                   {"epoch", epoch.epoch},
+                                   {"learning_rate", epoch.learning_rate},
+                                   {"training_loss", epoch.training_loss},
+                                   {"validation_loss", epoch.validation_loss},
+                                   {"gradient_norm", epoch.gradient_norm},
+                                   {"samples_per_second", rate},
+                                   {"eta_s", left}});
+    context_.log().info(
+        fmt::format("{}: epoch {}/{}: loss {:.4g}, validation {:.4g}, rate {:.3g}, {:.0f} samples/s, "
+                    "{:.0f} s left",
+                    context_.task().id(), epoch.epoch, recipe_.epochs, epoch.training_loss, epoch.validation_loss,
+                    epoch.learning_rate, rate, left));
+  }
 
-  PatchSet view(const std::vector<float>& aifs) const { return {curves, neighbours, patient, aifs, targets}; }
+ private:
+  StageContext& context_;
+  const Recipe& recipe_;
+  double samples_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
 class Training final : public StageWith<TrainingOptions> {
@@ -66,22 +91,38 @@ class Training final : public StageWith<TrainingOptions> {
         "Trains the bi-input CNN of each parameter on all patients but one. Writes "
         "weights/without-SUBJECT/PARAMETER.safetensors.";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
+    type.version = 2;
     return type;
   }
+  static void complete(ConfigNode& options, Findings& findings) { complete_from_recipe(options, findings); }
   static OptionTable<TrainingOptions> table() {
     OptionTable<TrainingOptions> t;
-    t.choice("recipe", &TrainingOptions::recipe, {"paper"},
-             "paper: Torch7's SGD with momentum and dampening, divided by ten at plateaus");
+    t.text("recipe", &TrainingOptions::recipe,
+           "paper, modern, or a YAML file with any of the options below: their defaults (configs/recipes/)");
     t.choices("parameters", &TrainingOptions::parameters, {"cbf", "cbv", "mtt", "tmax"}, "which networks are trained");
-    t.integer("epochs", &TrainingOptions::epochs, {1, 10000}, "", "passes over the samples");
+    t.choice("optimiser", &TrainingOptions::optimiser, {"sgd", "adam"},
+             "sgd: Torch7's, dampening equal to the momentum; adam: Kingma and Ba's");
+    t.integer("epochs", &TrainingOptions::epochs, {1, 10000}, "",
+              "passes over the samples; raised on a finished run, the schedule plateau goes on from there");
     t.integer("batch", &TrainingOptions::batch, {1, 100000}, "samples", "mini-batch");
-    t.per_parameter("learning_rate", &TrainingOptions::learning_rate, {0.0, 10.0, true}, "", "initial learning rate");
+    t.per_parameter("learning_rate", &TrainingOptions::learning_rate, {0.0, 10.0, true}, "", "initial or peak rate");
+    t.number("momentum", &TrainingOptions::momentum, {0.0, 1.0, false, true}, "", "momentum; Adam's first beta");
+    t.choice("schedule", &TrainingOptions::schedule, {"plateau", "one_cycle"},
+             "plateau: lowered when the validation error stops improving; one_cycle: up, then half a cosine to zero");
     t.per_parameter("decay", &TrainingOptions::decay, {0.0, 1.0}, "per step",
-                    "rate = learning_rate / (1 + step * decay)");
-    t.number("momentum", &TrainingOptions::momentum, {0.0, 1.0, false, true}, "",
-             "momentum, and dampening as Torch7 has it");
+                    "plateau: rate = learning_rate / (1 + step * decay)");
+    t.number("plateau_factor", &TrainingOptions::plateau_factor, {0.0, 1.0, true}, "", "factor at a plateau");
+    t.integer("plateau_times", &TrainingOptions::plateau_times, {0, 100}, "", "plateaus that lower the rate, at most");
+    t.integer("plateau_patience", &TrainingOptions::plateau_patience, {1, 1000}, "epochs",
+              "epochs in a row without a new best that make a plateau");
+    t.number("warm_up", &TrainingOptions::warm_up, {0.0, 1.0}, "", "one_cycle: part of the steps in which it rises");
     t.per_parameter("input_scale", &TrainingOptions::input_scale, {0.0, 1e4, true}, "",
                     "both inputs are scaled so that the patient's AIF peaks here");
+    t.number("tissue_scale", &TrainingOptions::tissue_scale, {0.0, 1e4}, "",
+             "tissue curves are scaled so that the 99th percentile of the samples' peaks lies here; 0: as the AIF");
+    t.flag("standardise", &TrainingOptions::standardise, "targets minus their mean, over their SD, are learned");
+    t.integer("seed", &TrainingOptions::seed, {0, 9007199254740992.0}, "",
+              "of initial weights and shuffles; 0: the job's");
     t.text("targets", &TrainingOptions::targets,
            "name of the stage whose maps are the targets; empty: the latest before this one");
     return t;
@@ -106,48 +147,75 @@ class Training final : public StageWith<TrainingOptions> {
   }
   bool uses_seed() const override { return true; }
   bool accepts_failed_inputs() const override { return true; }
+  int max_ranks(const TaskInfo&) const override { return static_cast<int>(gradient_shards); }
   double cost(const TaskInfo& task) const override {
     return (task.parameter == Parameter::cbf ? 0.5 : 1.0) * 2.0 * static_cast<double>(options_.epochs);
   }
 
   void run(StageContext& context) const override {
-    const auto& task = context.task();
     if (context.store().inputs("training_draws").empty())
       throw TaskFailure("its binning failed, so there is nothing to train on");
     const auto binning = context.store().open("training_draws");
     const auto series = binning.metadata().at("series").get<std::vector<std::string>>();
     const std::vector<float> aifs = read_aifs(context, series);
-    const SampleSet training = load(context, series, binning.read<std::int32_t>("training_draws"));
-    const SampleSet validation = load(context, series, binning.read<std::int32_t>("validation_draws"));
+    const SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
+    const SampleSet validation = read_samples(context, series, binning.read<std::int32_t>("validation_draws"));
 
-    Recipe recipe = paper_recipe(task.parameter);
-    recipe.name = options_.recipe;
-    recipe.epochs = options_.epochs;
-    recipe.batch = options_.batch;
-    recipe.learning_rate = options_.learning_rate[index(task.parameter)];
-    recipe.decay = options_.decay[index(task.parameter)];
-    recipe.momentum = recipe.dampening = options_.momentum;
-    recipe.input_scale = options_.input_scale[index(task.parameter)];
-    recipe.seed = context.job().seed;
-    recipe.stream = task.name;
-    const auto result = train(
-        recipe, training.view(aifs), validation.view(aifs),
-        [&](const EpochRecord& epoch) {
-          context.log().event("epoch", {{"task", task.id()},
-                                        {"epoch", epoch.epoch},
-                                        {"learning_rate", epoch.learning_rate},
-                                        {"training_loss", epoch.training_loss},
-                                        {"validation_loss", epoch.validation_loss},
-                                        {"gradient_norm", epoch.gradient_norm}});
-        },
-        [&] { return context.stop_requested(); });
-    if (result.stopped) throw Stopped();
-    write(context, recipe, series, binning.metadata(), training.targets.size(), result);
+    const Recipe recipe = recipe_of(context);
+    // One cycle spans all epochs: with another number of them every step is another. The paper's rule goes on.
+    const std::string state_key = context.state_key(
+        recipe.schedule == Schedule::plateau ? std::vector<std::string>{"epochs"} : std::vector<std::string>{});
+    EpochWatch watch(context, recipe, training.targets.size());
+    TrainingHooks hooks;
+    hooks.group = context.group();
+    hooks.stop = [&] { return context.stop_requested(); };
+    hooks.on_epoch = [&](const EpochRecord& epoch, const TrainingState& state) {
+      if (!context.is_first_of_group()) return;
+      watch.tell(epoch);
+      if (epoch.epoch < recipe.epochs)
+        context.save_state(state_key, [&](ArtifactWriter& writer) { write_state(writer, state); });
+    };
+    auto resume = resumable_state(context, state_key, recipe.epochs);
+    if (resume) watch.resumed(*resume);
+    const auto result = train(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume));
+    if (result.stopped) {
+      if (context.is_first_of_group())
+        context.save_state(state_key, [&](ArtifactWriter& writer) { write_state(writer, result.state); });
+      throw Stopped();
+    }
+    if (context.is_first_of_group())
+      write(context, recipe, series, binning.metadata(), training.targets.size(), state_key, result);
   }
 
  private:
+  Recipe recipe_of(const StageContext& context) const {
+    const auto& task = context.task();
+    const auto p = index(task.parameter);
+    Recipe recipe;
+    recipe.name = std::filesystem::path(options_.recipe).stem().string();
+    recipe.parameter = task.parameter;
+    recipe.optimiser = options_.optimiser == "adam" ? OptimiserKind::adam : OptimiserKind::sgd;
+    recipe.epochs = options_.epochs;
+    recipe.batch = options_.batch;
+    recipe.learning_rate = options_.learning_rate[p];
+    recipe.momentum = recipe.dampening = options_.momentum;
+    recipe.schedule = options_.schedule == "one_cycle" ? Schedule::one_cycle : Schedule::plateau;
+    recipe.decay = options_.decay[p];
+    recipe.plateau_factor = options_.plateau_factor;
+    recipe.plateau_times = options_.plateau_times;
+    recipe.plateau_patience = options_.plateau_patience;
+    recipe.warm_up = options_.warm_up;
+    recipe.input_scale = options_.input_scale[p];
+    recipe.tissue_scale = options_.tissue_scale;
+    recipe.standardise = options_.standardise;
+    recipe.seed = options_.seed > 0 ? static_cast<std::uint64_t>(options_.seed) : context.job().seed;
+    recipe.stream = task.name;
+    return recipe;
+  }
+
   static void write(StageContext& context, const Recipe& recipe, const std::vector<std::string>& series,
-                    const nlohmann::json& binning, std::size_t samples, const TrainingResult& result) {
+                    const nlohmann::json& binning, std::size_t samples, const std::string& state_key,
+                    const TrainingResult& result) {
     WeightFacts weight_facts;
     weight_facts.parameter = recipe.parameter;
     weight_facts.input_scale = recipe.input_scale;
@@ -158,10 +226,7 @@ class Training final : public StageWith<TrainingOptions> {
     auto& output = context.output();
     const std::vector<std::uint8_t> raw(bytes.begin(), bytes.end());
     output.write<std::uint8_t>(network_spec(), {static_cast<std::int64_t>(raw.size())}, raw);
-    std::vector<double> table;
-    for (const auto& e : result.epochs)
-      table.insert(table.end(), {e.learning_rate, e.training_loss, e.validation_loss, e.gradient_norm});
-    output.write<double>(epochs_spec(), {static_cast<std::int64_t>(result.epochs.size()), 4}, table);
+    const auto state = write_state(output, result.state);
     output.set_metadata({{"recipe", recipe.name},
                          {"epochs", recipe.epochs},
                          {"batch", recipe.batch},
@@ -170,71 +235,13 @@ class Training final : public StageWith<TrainingOptions> {
                          {"samples", samples},
                          {"epoch_of_weights", result.epoch_of_weights},
                          {"validation_subject", binning.at("validation_subject")},
-                         {"edges", binning.at("edges")}});
+                         {"edges", binning.at("edges")},
+                         {"state", state.at("state")},
+                         {"state_key", state_key}});
     // One folder for each held-out subject: as it is, it can be `inference.weights` of another job.
     context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) /
                         (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
-  }
-
-  static TaskInput input_of(StageContext& context, const std::string& port, const std::string& series) {
-    for (const auto& input : context.store().inputs(port))
-      if (input.task.name == series) return input;
-    throw Error(ExitCode::config, fmt::format("{}: no input '{}' of {}", context.task().id(), port, series));
-  }
-
-  static std::vector<float> read_aifs(StageContext& context, const std::vector<std::string>& series) {
-    std::vector<float> aifs;
-    for (const auto& one : series) {
-      const auto aif = context.store().open(input_of(context, "aif", one)).read<float>("aif");
-      aifs.insert(aifs.end(), aif.begin(), aif.end());
-    }
-    return aifs;
-  }
-
-  /// Gathers the curves of the drawn voxels' patches, slice by slice: what stays in memory is bounded by the draws.
-  static SampleSet load(StageContext& context, const std::vector<std::string>& series,
-                        const std::vector<std::int32_t>& draws) {
-    const Parameter parameter = context.task().parameter;
-    SampleSet set;
-    for (std::size_t first = 0; first < draws.size();) {
-      const std::int32_t patient = draws[first];
-      std::size_t end = first;
-      while (end < draws.size() && draws[end] == patient) end += 2;
-      const auto tissue =
-          context.store().open(input_of(context, "tissue_curves", series[static_cast<std::size_t>(patient)]));
-      const auto maps = context.store().open(
-          input_of(context, std::string(name(parameter)), series[static_cast<std::size_t>(patient)]));
-      const auto dims = tissue.dims("tissue_curves");
-      const std::int64_t plane = dims[1] * dims[2];
-      for (std::size_t i = first; i < end;) {
-        const std::int64_t z = draws[i + 1] / plane;
-        const auto curves = tissue.read_slab<float>("tissue_curves", z, 1);
-        const auto targets = maps.read_slab<float>(std::string(name(parameter)), z, 1);
-        std::vector<std::int32_t> row_of(static_cast<std::size_t>(plane), -1);
-        for (; i < end && draws[i + 1] / plane == z; i += 2) {
-          const std::int64_t place = draws[i + 1] % plane;
-          for (std::int64_t neighbour : patch_positions_of(place / dims[2], place % dims[2], dims[1], dims[2])) {
-            if (neighbour < 0) {
-              set.neighbours.push_back(0);
-              continue;
-            }
-            auto& row = row_of[static_cast<std::size_t>(neighbour)];
-            if (row < 0) {
-              row = static_cast<std::int32_t>(set.curves.size() / static_cast<std::size_t>(curve_samples));
-              const float* const curve = curves.data() + neighbour * curve_samples;
-              set.curves.insert(set.curves.end(), curve, curve + curve_samples);
-            }
-            set.neighbours.push_back(row);
-          }
-          set.patient.push_back(patient);
-          set.targets.push_back(std::clamp(targets[static_cast<std::size_t>(place)], 0.0f,
-                                           static_cast<float>(facts(parameter).paper_maximum)));
-        }
-      }
-      first = end;
-    }
-    return set;
   }
 };
 

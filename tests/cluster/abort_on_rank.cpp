@@ -24,7 +24,7 @@ void work(Communicator& world, int bad_rank, const std::string& where) {
     return;
   }
   DispatchHooks hooks;
-  hooks.execute = [&](int, const std::vector<int>&) -> TaskOutcome {
+  hooks.execute = [&](int, const std::vector<int>&, Communicator*) -> TaskOutcome {
     if (world.rank() == bad_rank) fail(world);
     std::this_thread::sleep_for(std::chrono::seconds(30));  // stands for long work: nobody looks up
     return {TaskStatus::done, "", 0.0, world.rank()};

@@ -4,6 +4,7 @@
 #include "tests/cluster/world.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -40,7 +41,7 @@ TaskOutcome failed(const std::string& why) { return {TaskStatus::failed, why, 0.
 Run run(const std::vector<GraphTask>& graph, const Execute& execute, const std::function<bool()>& stop = nullptr) {
   Run result;
   DispatchHooks hooks;
-  hooks.execute = [&](int task, const Ints& without) {
+  hooks.execute = [&](int task, const Ints& without, Communicator*) {
     result.record.ran.emplace_back(task, without);
     return execute(task, without);
   };
@@ -73,6 +74,52 @@ TEST(ChainCosts, AreThatOfATaskAndOfTheCostliestBehindIt) {
   EXPECT_EQ(chain_costs(graph), (std::vector<double>{21, 10, 20, 8, 16, 3}));
   graph[2].done = true;
   EXPECT_EQ(chain_costs(graph), (std::vector<double>{17, 10, 16, 8, 16, 3})) << "what is done costs nothing";
+}
+
+TEST(RanksToShare, AreAPowerOfTwoForEachPendingTask) {
+  EXPECT_EQ(ranks_to_share(4, 44, 8, 0), 1) << "more tasks than ranks: one each";
+  EXPECT_EQ(ranks_to_share(4, 4, 8, 0), 2);
+  EXPECT_EQ(ranks_to_share(4, 3, 8, 0), 2);
+  EXPECT_EQ(ranks_to_share(4, 1, 8, 0), 4) << "no more than may share it";
+  EXPECT_EQ(ranks_to_share(4, 1, 3, 0), 2);
+  EXPECT_EQ(ranks_to_share(4, 1, 1, 0), 1);
+}
+
+TEST(RanksToShare, WaitsForRanksThatWillSoonBeFree) {
+  EXPECT_EQ(ranks_to_share(4, 4, 1, 7), 0);
+  EXPECT_EQ(ranks_to_share(4, 4, 2, 6), 2) << "enough are here";
+  EXPECT_EQ(ranks_to_share(4, 8, 1, 7), 1) << "one each, however long one waits";
+}
+
+TEST(Dispatcher, SharesTheLastTasksAmongTheRanks) {
+  // As many ranks as there are, up to four, compute one task together; all of them see one group.
+  GraphTask shared = task(1);
+  shared.max_ranks = 4;
+  int size = 0;
+  std::int64_t sum = -1;
+  DispatchHooks hooks;
+  hooks.execute = [&](int, const Ints&, Communicator* group) {
+    size = group == nullptr ? 1 : group->size();
+    std::array<std::int64_t, 1> one{1};
+    if (group != nullptr) group->allreduce_sum(one, "test");
+    sum = one[0];
+    return done();
+  };
+  const auto outcomes = run_graph(world(), {shared}, hooks);
+  if (world().rank() == 0) {
+    ASSERT_EQ(outcomes.size(), 1u);
+    EXPECT_EQ(outcomes[0].status, TaskStatus::done);
+  }
+  if (size > 0) {
+    EXPECT_EQ(sum, size);
+  }
+  std::array<std::int64_t, 1> took_part{size > 0};
+  world().allreduce_sum(took_part, "test");
+  EXPECT_GE(took_part[0], 1);
+  EXPECT_LE(took_part[0], 4);
+  if (size > 0) {
+    EXPECT_EQ(took_part[0], size);
+  }
 }
 
 TEST(Dispatcher, RunsEveryTaskOnceAndAfterItsInputs) {

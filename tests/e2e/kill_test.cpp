@@ -21,7 +21,7 @@ int committed_artifacts(const fs::path& output) {
   if (!fs::exists(output / "store")) return 0;
   for (const auto& entry : fs::recursive_directory_iterator(output / "store")) {
     const std::string name = entry.path().filename().string();
-    count += name.ends_with(".h5") && !name.starts_with('.');
+    count += name.ends_with(".h5") && !name.ends_with(".state.h5") && !name.starts_with('.');
   }
   return count;
 }
@@ -123,6 +123,67 @@ TEST_F(Kill, AtRandomMomentsTheSameCommandGoesOn) {
   }
   std::printf("%d of them came after the end\n", finished_before_the_kill);
   expect_finish(2);
+}
+
+/// A cross-validation whose trainings are most of its time.
+std::vector<std::string> long_trainings(const std::string& output, int epochs) {
+  return {"job.yaml",
+          "--output",
+          output,
+          "--set",
+          "training.parameters=[mtt]",
+          "--set",
+          "binning.samples=1500",
+          "--set",
+          "training.epochs=" + std::to_string(epochs)};
+}
+
+std::map<std::string, std::string> weights_in(const fs::path& output) {
+  std::map<std::string, std::string> weights;
+  for (const auto& entry : fs::recursive_directory_iterator(output / "weights"))
+    if (entry.is_regular_file()) weights[entry.path().lexically_relative(output).string()] = file_bytes(entry.path());
+  return weights;
+}
+
+TEST_F(Kill, InTheMiddleOfATrainingItGoesOnFromThere) {
+  const auto undisturbed = run_command(mpirun_words(2, long_trainings("long", 8)), options_in(*folder), 120.0);
+  ASSERT_TRUE(ended(undisturbed, 0));
+  const auto whole = weights_in(*folder / "long");
+  ASSERT_EQ(whole.size(), 3u);
+  for (const int signal : {SIGUSR1, SIGKILL}) {
+    fs::remove_all(*folder / "out");
+    Command command(mpirun_words(2, long_trainings("out", 8)), options_in(*folder));
+    const auto log = *folder / "out/logs/rank-000.jsonl";
+    while (command.running() && command.seconds() < 60.0 &&
+           !(fs::exists(log) && file_bytes(log).find("\"event\":\"epoch\"") != std::string::npos))
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ASSERT_TRUE(command.running());
+    if (signal == SIGKILL)
+      command.kill_all();
+    else
+      command.signal(signal);
+    const auto stopped = command.wait(30.0);
+    if (signal == SIGUSR1) {
+      EXPECT_TRUE(ended(stopped, 75));
+    }
+    // Four ranks for at most three trainings: some are shared.
+    const auto result = run_command(mpirun_words(4, long_trainings("out", 8)), options_in(*folder), 120.0);
+    ASSERT_TRUE(ended(result, 0));
+    std::string logs;
+    for (const auto& entry : fs::directory_iterator(*folder / "out/logs")) logs += file_bytes(entry.path());
+    EXPECT_NE(logs.find("goes on after epoch"), std::string::npos) << "signal " << signal;
+    EXPECT_EQ(weights_in(*folder / "out"), whole) << "signal " << signal;
+    for (const auto& entry : fs::directory_iterator(*folder / "out/store/training"))
+      EXPECT_FALSE(entry.path().string().ends_with(".state.h5")) << "a state is left behind";
+  }
+}
+
+TEST_F(Kill, MoreEpochsGoOnFromAFinishedTraining) {
+  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("out", 2)), options_in(*folder), 120.0), 0));
+  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("out", 5)), options_in(*folder), 120.0), 0));
+  EXPECT_NE(file_bytes(*folder / "out/logs/rank-000.jsonl").find("goes on after epoch 2 of 5"), std::string::npos);
+  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("five", 5)), options_in(*folder), 120.0), 0));
+  EXPECT_EQ(weights_in(*folder / "out"), weights_in(*folder / "five"));
 }
 
 TEST_F(Kill, SignalsStopASerialJobResumably) {
