@@ -13,19 +13,46 @@ namespace perfpipe {
 namespace simd {
 
 /// Maximum, its first place and the sum of each column of `residues` [length, voxels].
-PERFPIPE_SIMD void summarise(const float* __restrict residues, std::int64_t length, std::size_t voxels,
-                             float* __restrict largest, std::int32_t* __restrict place, float* __restrict sum) {
+void summarise_plainly(const float* residues, std::int64_t length, std::size_t voxels, float* largest,
+                       std::int32_t* place, float* sum) {
   for (std::size_t v = 0; v < voxels; ++v) {
     largest[v] = sum[v] = residues[v];
     place[v] = 0;
+    for (std::int64_t t = 1; t < length; ++t) {
+      const float k = residues[static_cast<std::size_t>(t) * voxels + v];
+      if (k > largest[v]) {
+        largest[v] = k;
+        place[v] = static_cast<std::int32_t>(t);
+      }
+      sum[v] += k;
+    }
   }
-  for (std::int64_t t = 1; t < length; ++t) {
-    const float* const row = residues + static_cast<std::size_t>(t) * voxels;
-    for (std::size_t v = 0; v < voxels; ++v) {
-      const bool higher = row[v] > largest[v];
-      largest[v] = higher ? row[v] : largest[v];
-      place[v] = higher ? static_cast<std::int32_t>(t) : place[v];
-      sum[v] += row[v];
+}
+
+/// The same, 64 voxels at a time; `voxels` is a multiple of that.
+PERFPIPE_SIMD void summarise(const float* residues, std::int64_t length, std::size_t voxels, float* largest,
+                             std::int32_t* place, float* sum) {
+  constexpr std::size_t groups = 4;
+  for (std::size_t v = 0; v < voxels; v += groups * lanes) {
+    Lanes top[groups], total[groups];
+    IntLanes where[groups];
+    for (std::size_t g = 0; g < groups; ++g) {
+      top[g] = total[g] = *reinterpret_cast<const Lanes*>(residues + v + g * lanes);
+      where[g] = IntLanes{};
+    }
+    for (std::int64_t t = 1; t < length; ++t)
+      for (std::size_t g = 0; g < groups; ++g) {
+        const Lanes k =
+            *reinterpret_cast<const Lanes*>(residues + static_cast<std::size_t>(t) * voxels + v + g * lanes);
+        const auto higher = k > top[g];
+        top[g] = higher ? k : top[g];
+        where[g] = higher ? IntLanes{} + static_cast<std::int32_t>(t) : where[g];
+        total[g] += k;
+      }
+    for (std::size_t g = 0; g < groups; ++g) {
+      *reinterpret_cast<Lanes*>(largest + v + g * lanes) = top[g];
+      *reinterpret_cast<IntLanes*>(place + v + g * lanes) = where[g];
+      *reinterpret_cast<Lanes*>(sum + v + g * lanes) = total[g];
     }
   }
 }
@@ -38,7 +65,8 @@ void residue_parameters(std::span<const float> residues, std::size_t voxels, std
   const auto length = static_cast<std::int64_t>(residues.size() / voxels);
   std::vector<float> largest(voxels), sum(voxels);
   std::vector<std::int32_t> place(voxels);
-  simd::summarise(residues.data(), length, voxels, largest.data(), place.data(), sum.data());
+  const auto summarise = voxels % (4 * simd::lanes) == 0 ? simd::summarise : simd::summarise_plainly;
+  summarise(residues.data(), length, voxels, largest.data(), place.data(), sum.data());
   const double flow = scale.flow(), volume = scale.volume() * dt;
   constexpr double most = std::numeric_limits<float>::max();
   for (std::size_t v = 0; v < voxels; ++v) {
@@ -105,8 +133,9 @@ std::int64_t deconvolve(const Deconvolution& method, std::span<const float> curv
   const auto n = static_cast<std::size_t>(method.samples()), length = static_cast<std::size_t>(method.length());
   const auto blocks = cut_into_blocks(curves.size() / n, inside, std::max<std::size_t>(slice, 1));
   std::atomic<std::int64_t> negative{0};
-  // Several blocks for a call, so that the buffers are made once for them.
-  parallel_blocks(blocks.size(), 8, threads, [&](std::size_t begin, std::size_t end) {
+  // A few calls for each thread, so that the buffers are seldom made anew. Blocks, not calls, decide the bits.
+  const auto calls = static_cast<std::size_t>(4 * std::max(1, threads));
+  parallel_blocks(blocks.size(), (blocks.size() + calls - 1) / calls, threads, [&](std::size_t begin, std::size_t end) {
     std::vector<float> gathered(deconvolution_block * n);
     DeconvolvedBlock result;
     result.residues.resize(length * deconvolution_block);

@@ -24,10 +24,10 @@ class GaussianProcess final : public Deconvolution {
 
  private:
   struct Scale {
-    std::vector<double> vectors;          // u_i [N, N]
-    std::vector<double> inverse;          // [strengths, N]
-    std::vector<double> log_determinant;  // [strengths]
-    std::vector<float> back;              // [N, N]
+    std::vector<double> vectors;  // u_i [N, N]
+    std::vector<double> inverse;  // [strengths, N]
+    std::vector<double> penalty;  // [strengths], (Π(1 + g e_i))^(1/N): Q · penalty falls as the evidence rises
+    std::vector<float> back;      // [N, N]
   };
   std::vector<Scale> scales_;
 };

@@ -5,45 +5,43 @@
 #include <algorithm>
 #include <cblas.h>
 #include <cmath>
-#include <limits>
 
 namespace perfpipe {
 
-constexpr std::size_t osvd_lanes = 16;  // voxels that go through the levels together
-
 namespace simd {
 
-/// Adds level after level to k [length, lanes] and notes for each lane the last level whose oscillation index is below
-/// the limit. `coefficients` [rank, voxels] point at the first lane; `second` is [length, rank].
-PERFPIPE_SIMD void last_smooth_level(const float* __restrict second, const float* __restrict coefficients,
-                                     std::size_t length, std::size_t rank, std::size_t voxels,
-                                     const std::int32_t* level_end, std::size_t levels, float limit,
-                                     float* __restrict k, std::int32_t* __restrict chosen) {
-  std::fill_n(k, length * osvd_lanes, 0.0f);
-  std::fill_n(chosen, osvd_lanes, 0);
+/// Adds level after level to k [length] and notes for each lane the last level whose oscillation index is below the
+/// limit. `coefficients` [rank, voxels] point at the first lane; `vectors` is [rank, length].
+PERFPIPE_SIMD void last_smooth_level(const float* vectors, const float* coefficients, std::size_t length,
+                                     std::size_t voxels, const std::int32_t* level_end, std::size_t levels, float limit,
+                                     Lanes* k, std::int32_t* chosen) {
+  for (std::size_t t = 0; t < length; ++t) k[t] = Lanes{};
+  IntLanes last_good{};
   std::size_t from = 0;
   for (std::size_t level = 0; level < levels; ++level) {
     const auto to = static_cast<std::size_t>(level_end[level]);
-    float before[osvd_lanes] = {}, last[osvd_lanes] = {}, largest[osvd_lanes], bends[osvd_lanes] = {};
-    std::fill_n(largest, osvd_lanes, -std::numeric_limits<float>::infinity());
-    for (std::size_t t = 0; t < length; ++t) {
-      float* const row = k + t * osvd_lanes;
-      for (std::size_t i = from; i < to; ++i) {
-        const float weight = second[t * rank + i];
-        for (std::size_t v = 0; v < osvd_lanes; ++v) row[v] += weight * coefficients[i * voxels + v];
-      }
-      const float counts = t >= 2 ? 1.0f : 0.0f;
-      for (std::size_t v = 0; v < osvd_lanes; ++v) {
-        bends[v] += counts * std::abs(row[v] - 2.0f * last[v] + before[v]);
-        largest[v] = row[v] > largest[v] ? row[v] : largest[v];
-        before[v] = last[v];
-        last[v] = row[v];
-      }
+    // Cosine and sine; of frequency 0 and L/2 one vector alone.
+    const float* const a = vectors + from * length;
+    const float* const b = vectors + (to - 1) * length;
+    const Lanes x = *reinterpret_cast<const Lanes*>(coefficients + from * voxels);
+    const Lanes y = to - from > 1 ? *reinterpret_cast<const Lanes*>(coefficients + (to - 1) * voxels) : Lanes{};
+    Lanes before = k[0] + a[0] * x + b[0] * y, last = k[1] + a[1] * x + b[1] * y, bends{};
+    k[0] = before;
+    k[1] = last;
+    Lanes largest = before > last ? before : last;
+    for (std::size_t t = 2; t < length; ++t) {
+      const Lanes here = k[t] + a[t] * x + b[t] * y;
+      k[t] = here;
+      const Lanes bend = here - 2.0f * last + before;
+      bends += bend > 0.0f ? bend : -bend;
+      largest = here > largest ? here : largest;
+      before = last;
+      last = here;
     }
-    for (std::size_t v = 0; v < osvd_lanes; ++v)
-      chosen[v] = bends[v] < limit * largest[v] ? static_cast<std::int32_t>(level) : chosen[v];
+    last_good = bends < limit * largest ? IntLanes{} + static_cast<std::int32_t>(level) : last_good;
     from = to;
   }
+  *reinterpret_cast<IntLanes*>(chosen) = last_good;
 }
 
 }  // namespace simd
@@ -62,8 +60,8 @@ OscillationSvd::OscillationSvd(const SingularSystem& system, double lowest, doub
     level_end_.back() = static_cast<std::int32_t>(++rank);
   }
   first_.assign(system.left.begin(), system.left.begin() + static_cast<std::ptrdiff_t>(rank * n));
-  for (std::size_t t = 0; t < length; ++t)
-    for (std::size_t i = 0; i < rank; ++i)
+  for (std::size_t i = 0; i < rank; ++i)
+    for (std::size_t t = 0; t < length; ++t)
       second_.push_back(checked_float(system.right[i * length + t] / system.values[i]));
 }
 
@@ -73,21 +71,20 @@ void OscillationSvd::solve(const float* curves, const ParameterScale& scale, Dec
   std::vector<float> coefficients(static_cast<std::size_t>(rank) * deconvolution_block);
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rank, voxels, n, 1.0f, first_.data(), n, curves, n, 0.0f,
               coefficients.data(), voxels);
-  std::vector<float> k(length * osvd_lanes);
-  std::array<std::int32_t, osvd_lanes> chosen;
-  for (std::size_t v = 0; v < deconvolution_block; v += osvd_lanes) {
-    simd::last_smooth_level(second_.data(), coefficients.data() + v, length, static_cast<std::size_t>(rank),
-                            deconvolution_block, level_end_.data(), level_end_.size(), oscillation_, k.data(),
-                            chosen.data());
-    for (std::size_t i = 0; i < osvd_lanes; ++i) {
+  std::vector<float> k(length * simd::lanes);
+  std::array<std::int32_t, simd::lanes> chosen;
+  for (std::size_t v = 0; v < deconvolution_block; v += simd::lanes) {
+    simd::last_smooth_level(second_.data(), coefficients.data() + v, length, deconvolution_block, level_end_.data(),
+                            level_end_.size(), oscillation_, reinterpret_cast<simd::Lanes*>(k.data()), chosen.data());
+    for (std::size_t i = 0; i < simd::lanes; ++i) {
       const auto level = static_cast<std::size_t>(chosen[i]);
       if (!block.extras.empty()) block.extras[0][v + i] = level_threshold_[level];
       for (auto r = static_cast<std::size_t>(level_end_[level]); r < static_cast<std::size_t>(rank); ++r)
         coefficients[r * deconvolution_block + v + i] = 0.0f;
     }
   }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(length), voxels, rank, 1.0f, second_.data(),
-              rank, coefficients.data(), voxels, 0.0f, block.residues.data(), voxels);
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, static_cast<int>(length), voxels, rank, 1.0f, second_.data(),
+              static_cast<int>(length), coefficients.data(), voxels, 0.0f, block.residues.data(), voxels);
   residue_parameters(*this, scale, block);
 }
 

@@ -27,7 +27,7 @@ class OscillationSvd final : public Deconvolution {
   std::vector<std::int32_t> level_end_;  // vectors of the levels up to and with this one
   std::vector<float> level_threshold_;   // λ of each level
   std::vector<float> first_;             // [rank, N]
-  std::vector<float> second_;            // [L, rank]
+  std::vector<float> second_;            // [rank, L]
 };
 
 }  // namespace perfpipe
