@@ -1,7 +1,7 @@
 // bsvd_targets: perfusion maps by deconvolution, which the networks learn from, or maps of other software.
 #include "core/stage.hpp"
 #include "formats/nifti_image.hpp"
-#include "stages/deconvolution.hpp"
+#include "stages/deconvolution_methods.hpp"
 #include "stages/maps.hpp"
 
 #include <algorithm>
@@ -12,42 +12,83 @@
 namespace perfpipe {
 namespace {
 
-struct TargetOptions {
-  std::string method = "bsvd";
-  double threshold = 0.1;
+struct TargetOptions : DeconvolutionOptions {
   double hematocrit_factor = 0.73;
   double density = 1.04;
   std::string tmax = "integer";
+  bool residue = false;
 };
+
+/// Scaled residue functions k(t) = CBF · R(t) (z, y, x, time); a second half of the time axis is negative times.
+DatasetSpec residue_spec() {
+  return {"residue", {"z", "y", "x", "time"}, "1/s", ElementType::float32, "residue function scaled by CBF"};
+}
+DatasetSpec extra_spec(const ExtraMap& map) {
+  return {map.name, {"z", "y", "x"}, map.units, ElementType::float32, map.long_name};
+}
 
 class BsvdTargets final : public StageWith<TargetOptions> {
  public:
-  using StageWith::StageWith;
+  /// A threshold that the job leaves out is the method's own, and stands so in every output.
+  BsvdTargets(TargetOptions options, OptionTable<TargetOptions> options_table)
+      : StageWith(with_threshold(std::move(options)), std::move(options_table)) {}
 
   static StageType describe() {
     StageType type;
     type.name = "bsvd_targets";
     type.scope = Scope::patient;
+    type.version = 2;
     type.summary = "Deconvolves the tissue curves by the AIF: maps of CBF, CBV, MTT and Tmax.";
-    type.reference = "Wu et al., Magn Reson Med 50:164 (2003)";
+    type.reference =
+        "bsvd, osvd: Wu et al., Magn Reson Med 50:164 (2003); ssvd: Ostergaard et al., Magn Reson Med 36:715 (1996); "
+        "tikhonov: Calamante et al., Magn Reson Med 50:1237 (2003); gp: Andersen et al., Magn Reson Med 48:351 (2002); "
+        "bayes: after Boutelier et al., IEEE Trans Med Imaging 31:1381 (2012); gamma_variate: Thompson et al., Circ "
+        "Res 14:502 (1964)";
     return type;
   }
   static OptionTable<TargetOptions> table() {
     OptionTable<TargetOptions> t;
-    t.choice("method", &TargetOptions::method, {"bsvd", "file"},
-             "bsvd: block-circulant SVD; file: maps of other software beside the series "
-             "(..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
-    t.number("threshold", &TargetOptions::threshold, {0.0, 1.0, true, true}, "of the largest singular value",
-             "singular values below are cut off");
-    t.number("hematocrit_factor", &TargetOptions::hematocrit_factor, {0.1, 2.0}, "",
+    using O = TargetOptions;
+    auto methods = deconvolution_methods();
+    methods.emplace_back("file");
+    t.choice("method", &O::method, methods,
+             "bsvd: block-circulant SVD; ssvd: SVD of the plain convolution, in error where tissue is ahead of the "
+             "artery; dsvd: ssvd after the delay is found; osvd: bsvd, truncated voxel by voxel until k is smooth; "
+             "tikhonov; gp: Gaussian process by marginal likelihood; bayes: average over delays and smooth k, with "
+             "credible intervals; gamma_variate: fits to the first passages, then bsvd; file: maps of other software "
+             "beside the series (..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
+    t.number(
+        "threshold", &O::threshold, {0.0, 1.0, false, true}, "of the largest singular value",
+        "bsvd, ssvd, dsvd, gamma_variate: singular values below are cut off; osvd: where the search starts; "
+        "tikhonov, fixed: its weight; 0: the method's own (bsvd, gamma_variate, tikhonov 0.1; ssvd, dsvd 0.2; osvd "
+        "0.01)");
+    t.number("oscillation", &O::oscillation, {0.0, 1.0, true}, "",
+             "osvd: limit of the oscillation index (Wu: 0.035; 0.095 at low SNR)");
+    t.choice("length", &O::length, {"2N", "N"},
+             "osvd, circulant tikhonov: the AIF is zero-padded to twice its samples, or not: then k wraps around");
+    t.choice("regularisation", &O::regularisation, {"lcurve", "fixed"},
+             "tikhonov: weight at the corner of each voxel's L-curve, or the threshold");
+    t.choice("form", &O::form, {"circulant", "standard"},
+             "tikhonov: of the convolution matrix, as bsvd's or as ssvd's");
+    t.flag("smooth_aif", &O::smooth_aif,
+           "weigh each sample of the AIF with its neighbours, 1 : 4 : 1, as ssvd's paper");
+    t.number("delay_low", &O::delay_low, {-15.0, 0.0}, "s", "dsvd, bayes: earliest arrival relative to the artery");
+    t.number("delay_high", &O::delay_high, {0.0, 30.0}, "s", "dsvd, bayes: latest arrival relative to the artery");
+    t.number("hematocrit_factor", &O::hematocrit_factor, {0.1, 2.0}, "",
              "kH (CAPLEX Q.PH1.013), applied to CBF and CBV");
-    t.number("density", &TargetOptions::density, {0.5, 2.0}, "g/ml", "density of brain tissue, applied to CBF and CBV");
-    t.choice("tmax", &TargetOptions::tmax, {"integer", "subsample"},
+    t.number("density", &O::density, {0.5, 2.0}, "g/ml", "density of brain tissue, applied to CBF and CBV");
+    t.choice("tmax", &O::tmax, {"integer", "subsample"},
              "the sample of the maximum (as the paper), or the vertex of a parabola through three samples");
+    t.flag("residue", &O::residue, "keep the residue functions in the store");
     return t;
   }
 
-  Ports ports() const override { return {{{tissue_curves_spec()}, {aif_spec()}, {brain_mask_spec()}}, map_specs()}; }
+  Ports ports() const override {
+    auto writes = map_specs();
+    for (const auto& map : extra_maps(options_)) writes.push_back(extra_spec(map));
+    if (options_.residue && options_.method != "file") writes.push_back(residue_spec());
+    return {{{tissue_curves_spec()}, {aif_spec()}, {brain_mask_spec()}}, writes};
+  }
   std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
     if (options_.method != "file") return {};
     const auto& target = cohort.series[static_cast<std::size_t>(task.series)].target;
@@ -64,7 +105,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                   "bsvd_targets.method = file, but there is no {} map beside the series; add ..._desc-target_{}.nii.gz",
                   facts(p).label, name(p)));
   }
-  double cost(const TaskInfo&) const override { return 0.3; }
+  double cost(const TaskInfo&) const override { return options_.method == "bayes" ? 3.0 : 0.3; }
 
   void run(StageContext& context) const override {
     if (options_.method == "file") return copy_maps(context);
@@ -73,26 +114,32 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     const auto aif = context.store().open("aif").read<float>("aif");
     const auto dims = tissue.dims("tissue_curves");
     const std::int64_t nz = dims[0], plane = dims[1] * dims[2], samples = dims[3];
-    const auto op = bsvd_operator(aif, tissue.metadata().at("dt_s"), options_.threshold);
+    const auto method = make_deconvolution(options_, aif, tissue.metadata().at("dt_s"));
     const ParameterScale scale{options_.hematocrit_factor, options_.density, options_.tmax == "subsample"};
+    const auto extras = extra_maps(options_);
 
     auto& output = context.output();
-    for (const auto& spec : map_specs()) output.create(spec, {nz, dims[1], dims[2]});
+    const std::vector<std::int64_t> volume{nz, dims[1], dims[2]};
+    for (const auto& spec : map_specs()) output.create(spec, volume);
+    for (const auto& map : extras) output.create(extra_spec(map), volume);
+    const std::int64_t length = options_.residue ? method->length() : 0;
+    if (options_.residue) output.create(residue_spec(), {nz, dims[1], dims[2], length});
     std::int64_t negative = 0;
-    const std::int64_t step = context.slab_slices(plane * samples * static_cast<std::int64_t>(sizeof(float)));
+    const std::int64_t step =
+        context.slab_slices(plane * (samples + length) * static_cast<std::int64_t>(sizeof(float)));
     for (std::int64_t z = 0; z < nz; z += step) {
       const std::int64_t count = std::min(step, nz - z);
       const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
       const auto inside = mask.read_slab<std::uint8_t>("brain_mask", z, count);
       std::array<std::vector<float>, 4> maps;
-      for (auto& map : maps) map.resize(inside.size());
-      negative += deconvolve(op, curves, scale, context.job().threads, {maps[0], maps[1], maps[2], maps[3]});
-      for (Parameter p : all_parameters) {
-        auto& map = maps[index(p)];
-        for (std::size_t v = 0; v < map.size(); ++v)
-          if (inside[v] == 0) map[v] = 0.0f;
-        output.write_slab<float>(std::string(name(p)), z, map);
-      }
+      std::vector<std::vector<float>> more(extras.size(), std::vector<float>(inside.size(), 0.0f));
+      std::vector<float> residues(inside.size() * static_cast<std::size_t>(length), 0.0f);
+      for (auto& map : maps) map.assign(inside.size(), 0.0f);
+      negative += deconvolve(*method, curves, inside, static_cast<std::size_t>(plane), scale, context.job().threads,
+                             {{maps[0], maps[1], maps[2], maps[3]}, {more.begin(), more.end()}, residues});
+      for (Parameter p : all_parameters) output.write_slab<float>(std::string(name(p)), z, maps[index(p)]);
+      for (std::size_t e = 0; e < extras.size(); ++e) output.write_slab<float>(extras[e].name, z, more[e]);
+      if (options_.residue) output.write_slab<float>("residue", z, residues);
     }
     if (negative > 0)
       context.log().info(
@@ -101,11 +148,20 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   }
 
  private:
+  static TargetOptions with_threshold(TargetOptions options) {
+    if (options.threshold == 0.0) options.threshold = default_threshold(options.method);
+    return options;
+  }
+
   void finish(StageContext& context, std::int64_t negative) const {
     const std::string label = context.task().stage == "bsvd_targets"
                                   ? (options_.method == "file" ? "target" : options_.method)
                                   : context.task().stage;
+    nlohmann::json extras = nlohmann::json::array();
+    for (const auto& map : extra_maps(options_))
+      extras.push_back({{"name", map.name}, {"units", map.units}, {"long_name", map.long_name}});
     context.output().set_metadata({{label_key, label},
+                                   {"extra_maps", extras},
                                    {"settings", parameters()},
                                    {"negative_delays", negative},
                                    {"warnings", context.warnings()}});

@@ -74,6 +74,24 @@ class Export final : public StageWith<ExportOptions> {
         written.push_back(stem.filename().string() + suffix);
       }
     }
+    // Maps that a deconvolution leaves beside the four: credible intervals, the truncation that it chose.
+    for (const auto& input : context.store().inputs("cbf")) {
+      const auto maker = context.store().open(input);
+      for (const auto& extra : maker.metadata().value("extra_maps", nlohmann::json::array())) {
+        const std::string map = extra.at("name"), label = maker.metadata().at(label_key);
+        const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
+        const auto values = maker.read<float>(map);
+        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
+          write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map));
+        });
+        publish_sidecar(context, stem,
+                        {{"Description", extra.at("long_name").get<std::string>() + " by " + label},
+                         {"Units", extra.at("units")},
+                         {"Settings", maker.metadata().at("settings")},
+                         {"Warnings", warnings}});
+        written.push_back(stem.filename().string() + suffix);
+      }
+    }
     for (Parameter p : {Parameter::cbf, Parameter::tmax}) {
       const std::string dataset = std::string(name(p)) + "_mask";
       for (const auto& input : context.store().inputs(dataset)) {

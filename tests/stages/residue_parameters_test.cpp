@@ -11,10 +11,27 @@ namespace {
 
 constexpr double ratio = 0.73 / 1.04;
 
+struct VoxelParameters {
+  std::array<float, 4> value{};
+  bool negative_delay = false;
+};
+
+VoxelParameters parameters_of(const std::vector<float>& residue, std::int64_t samples, double dt,
+                              const ParameterScale& scale) {
+  VoxelParameters p;
+  std::uint8_t negative = 0;
+  residue_parameters(
+      residue, 1, samples, dt, scale,
+      {std::span(&p.value[0], 1), std::span(&p.value[1], 1), std::span(&p.value[2], 1), std::span(&p.value[3], 1)},
+      {&negative, 1});
+  p.negative_delay = negative != 0;
+  return p;
+}
+
 std::array<float, 4> values_of(const std::vector<float>& residue, double dt = 1.0, bool subsample = false) {
   ParameterScale scale;
   scale.subsample_tmax = subsample;
-  return residue_parameters(residue, static_cast<std::int64_t>(residue.size()) / 2, dt, scale).value;
+  return parameters_of(residue, static_cast<std::int64_t>(residue.size()) / 2, dt, scale).value;
 }
 
 TEST(ResidueParameters, AreTheFormulaeOfAHandMadeCase) {
@@ -28,7 +45,7 @@ TEST(ResidueParameters, AreTheFormulaeOfAHandMadeCase) {
 
 TEST(ResidueParameters, HematocritAndDensityScaleFlowAndVolumeAlone) {
   const std::vector<float> residue{0.0f, 0.01f, 0.005f, 0.0f};
-  const auto v = residue_parameters(residue, 2, 1.0, {1.0, 1.0, false}).value;
+  const auto v = parameters_of(residue, 2, 1.0, {1.0, 1.0, false}).value;
   EXPECT_NEAR(v[0], 60.0, 1e-4);
   EXPECT_NEAR(v[1], 1.5, 1e-6);
   EXPECT_EQ(v[2], values_of(residue)[2]);
@@ -57,11 +74,11 @@ TEST(ResidueParameters, TheParabolaNeverLeadsBelowZero) {
 }
 
 TEST(ResidueParameters, AMaximumInTheSecondHalfIsANegativeDelay) {
-  const auto result = residue_parameters(std::vector<float>{0.1f, 0.0f, 0.2f, 0.5f}, 2, 1.0, {});
+  const auto result = parameters_of(std::vector<float>{0.1f, 0.0f, 0.2f, 0.5f}, 2, 1.0, {});
   EXPECT_TRUE(result.negative_delay);
   EXPECT_EQ(result.value[3], 0.0f);
   EXPECT_GT(result.value[0], 0.0f);
-  EXPECT_FALSE(residue_parameters(std::vector<float>{0.1f, 0.5f, 0.2f, 0.4f}, 2, 1.0, {}).negative_delay);
+  EXPECT_FALSE(parameters_of(std::vector<float>{0.1f, 0.5f, 0.2f, 0.4f}, 2, 1.0, {}).negative_delay);
 }
 
 TEST(ResidueParameters, AreZeroWithoutAPositiveOrARepresentableValue) {
@@ -73,6 +90,18 @@ TEST(ResidueParameters, AreZeroWithoutAPositiveOrARepresentableValue) {
   EXPECT_EQ(values_of({1.0f, 0.0f, nan, 0.0f}), zero);
   EXPECT_EQ(values_of({nan, 1.0f, 0.0f, 0.0f}), zero);
   EXPECT_EQ(values_of({3e38f, 0.0f, 0.0f, 0.0f}), zero) << "its flow is beyond a float";
+}
+
+TEST(ResidueParameters, VoxelsStandSideBySide) {
+  // [L, voxels]: k of two voxels, 0 1 0 0 and 0 0 2 1.
+  const std::vector<float> residues{0, 0, 1, 0, 0, 2, 0, 1};
+  std::array<std::array<float, 2>, 4> maps{};
+  std::array<std::uint8_t, 2> negative{};
+  residue_parameters(residues, 2, 4, 1.0, {1.0, 1.0, false}, {maps[0], maps[1], maps[2], maps[3]}, negative);
+  EXPECT_EQ(maps[0], (std::array<float, 2>{6000.0f, 12000.0f}));
+  EXPECT_EQ(maps[1], (std::array<float, 2>{100.0f, 300.0f}));
+  EXPECT_EQ(maps[2], (std::array<float, 2>{1.0f, 1.5f}));
+  EXPECT_EQ(maps[3], (std::array<float, 2>{1.0f, 2.0f}));
 }
 
 }  // namespace

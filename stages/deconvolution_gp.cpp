@@ -1,0 +1,64 @@
+#include "stages/deconvolution_gp.hpp"
+
+#include "stages/gaussian_model.hpp"
+
+#include <cblas.h>
+#include <cmath>
+
+namespace perfpipe {
+
+GaussianProcess::GaussianProcess(std::span<const float> aif, double dt)
+    : Deconvolution(static_cast<std::int64_t>(aif.size()), static_cast<std::int64_t>(aif.size()), dt) {
+  for (const double scale : gp_scales) {
+    auto model = gaussian_model(aif, dt, 0, [&](double s, double t) { return matern(std::abs(s - t), scale); });
+    auto weights = noise_weights(model, gp_strengths);
+    Scale& entry = scales_.emplace_back();
+    entry.vectors = std::move(model.vectors);
+    entry.inverse = std::move(weights.inverse);
+    for (double x : weights.log_determinant) entry.penalty.push_back(std::exp(x / static_cast<double>(samples())));
+    for (double x : model.back) entry.back.push_back(checked_float(x));
+  }
+}
+
+void GaussianProcess::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
+  constexpr std::size_t voxels = deconvolution_block, strengths = gp_strengths.size();
+  const auto n = static_cast<std::size_t>(samples());
+  const int size = static_cast<int>(n), columns = static_cast<int>(voxels);
+  const std::vector<double> wide(curves, curves + voxels * n);
+  std::vector<std::vector<double>> coefficients(scales_.size(), std::vector<double>(n * voxels));
+  std::vector<double> squares(n * voxels), quadratic(strengths * voxels), best(voxels, INFINITY);
+  std::vector<std::size_t> chosen(voxels, 0);  // scale · strengths + strength
+  for (std::size_t s = 0; s < scales_.size(); ++s) {
+    auto& c = coefficients[s];
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, size, columns, size, 1.0, scales_[s].vectors.data(), size,
+                wide.data(), size, 0.0, c.data(), columns);
+    for (std::size_t i = 0; i < c.size(); ++i) squares[i] = c[i] * c[i];
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(strengths), columns, size, 1.0,
+                scales_[s].inverse.data(), size, squares.data(), columns, 0.0, quadratic.data(), columns);
+    for (std::size_t g = 0; g < strengths; ++g)
+      for (std::size_t v = 0; v < voxels; ++v) {
+        const double unlikely = quadratic[g * voxels + v] * scales_[s].penalty[g];
+        const bool better = unlikely < best[v];
+        best[v] = better ? unlikely : best[v];
+        chosen[v] = better ? s * strengths + g : chosen[v];
+      }
+  }
+  std::vector<float> weighted(n * voxels);
+  for (std::size_t s = 0; s < scales_.size(); ++s) {
+    for (std::size_t i = 0; i < n; ++i) {
+      std::array<double, strengths> gains;
+      for (std::size_t g = 0; g < strengths; ++g) gains[g] = gp_strengths[g] * scales_[s].inverse[g * n + i];
+      for (std::size_t v = 0; v < voxels; ++v) {
+        const double gain = chosen[v] / strengths == s ? gains[chosen[v] % strengths] : 0.0;
+        weighted[i * voxels + v] = saturated_float(gain * coefficients[s][i * voxels + v]);
+      }
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size, columns, size, 1.0f, scales_[s].back.data(), size,
+                weighted.data(), columns, s == 0 ? 0.0f : 1.0f, block.residues.data(), columns);
+  }
+  if (!block.extras.empty())
+    for (std::size_t v = 0; v < voxels; ++v) block.extras[0][v] = static_cast<float>(gp_scales[chosen[v] / strengths]);
+  residue_parameters(*this, scale, block);
+}
+
+}  // namespace perfpipe
