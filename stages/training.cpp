@@ -5,7 +5,7 @@
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
 #include "stages/maps.hpp"
-#include "stages/patches.hpp"
+#include "model/patches.hpp"
 
 #include <algorithm>
 #include <array>

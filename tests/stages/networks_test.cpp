@@ -3,7 +3,7 @@
 #include "model/bicnn.hpp"
 #include "model/inference.hpp"
 #include "stages/maps.hpp"
-#include "stages/patches.hpp"
+#include "model/patches.hpp"
 #include "tests/stages/stage_run.hpp"
 
 #include <cmath>
