@@ -4,8 +4,9 @@
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
-#include "stages/maps.hpp"
 #include "model/patches.hpp"
+#include "stages/input_ranges.hpp"
+#include "stages/maps.hpp"
 
 #include <algorithm>
 #include <array>
@@ -142,18 +143,21 @@ class Training final : public StageWith<TrainingOptions> {
         },
         [&] { return context.stop_requested(); });
     if (result.stopped) throw Stopped();
-    write(context, recipe, series, binning.metadata(), training.targets.size(), result);
+    write(context, recipe, series, binning.metadata(), training.targets.size(), result,
+          input_ranges(context, series, training.view(aifs)));
   }
 
  private:
   static void write(StageContext& context, const Recipe& recipe, const std::vector<std::string>& series,
-                    const nlohmann::json& binning, std::size_t samples, const TrainingResult& result) {
+                    const nlohmann::json& binning, std::size_t samples, const TrainingResult& result,
+                    const InputRanges& ranges) {
     WeightFacts weight_facts;
     weight_facts.parameter = recipe.parameter;
     weight_facts.input_scale = recipe.input_scale;
     weight_facts.recipe = recipe.name;
     weight_facts.training_cohort = series;
     weight_facts.version = std::string(version);
+    weight_facts.input_ranges = ranges;
     const std::string bytes = to_safetensors(make_weight_file(weight_facts, result.tensors));
     auto& output = context.output();
     const std::vector<std::uint8_t> raw(bytes.begin(), bytes.end());
@@ -175,6 +179,25 @@ class Training final : public StageWith<TrainingOptions> {
     context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) /
                         (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
+  }
+
+  /// What the network met: how the patients were acquired, and the size of the drawn voxels' curves.
+  static InputRanges input_ranges(StageContext& context, const std::vector<std::string>& series, const PatchSet& set) {
+    InputRanges ranges;
+    for (const auto& one : series)
+      if (const auto met = acquisition_of(context.store().open(input_of(context, "tissue_curves", one)).metadata())) {
+        widen(ranges, interval_range, met->interval_s);
+        widen(ranges, window_range, met->window_s);
+      }
+    constexpr auto samples = static_cast<std::size_t>(curve_samples);
+    for (std::size_t i = 0; i < set.samples(); ++i) {
+      const auto centre = static_cast<std::size_t>(set.neighbours[i * patch_positions + patch_positions / 2]);
+      const auto aif = set.aifs.subspan(static_cast<std::size_t>(set.patient[i]) * samples, samples);
+      const std::uint8_t one = 1;
+      for (const float peak : relative_peaks(set.curves.subspan(centre * samples, samples), {&one, 1}, aif))
+        widen(ranges, peak_range, peak);
+    }
+    return ranges;
   }
 
   static TaskInput input_of(StageContext& context, const std::string& port, const std::string& series) {
