@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <isa-l/igzip_lib.h>
 #include <limits>
 #include <string>
 #include <sys/stat.h>
@@ -13,23 +14,44 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 namespace perfpipe {
+namespace {
+
+/// ISA-L's codes (igzip_lib.h) for people.
+const char* reason(int code) {
+  switch (code) {
+    case ISAL_INCORRECT_CHECKSUM:
+      return "wrong CRC or length";
+    case ISAL_INVALID_BLOCK:
+      return "invalid block";
+    case ISAL_INVALID_SYMBOL:
+      return "invalid code";
+    case ISAL_INVALID_LOOKBACK:
+      return "invalid distance";
+    case ISAL_INVALID_WRAPPER:
+      return "invalid gzip header";
+    case ISAL_UNSUPPORTED_METHOD:
+      return "unknown compression method";
+    default:
+      return "unknown reason";
+  }
+}
+
+}  // namespace
 
 struct GzipStream::State {
   int fd = -1;
   bool gzipped = false;
   bool ended = false;
   std::int64_t file_size = 0;
-  std::int64_t consumed = 0;  ///< bytes of the file handed to zlib
+  std::int64_t consumed = 0;  ///< bytes of the file handed to the decompressor
   std::int64_t position = 0;
   std::int64_t trailing = 0;
-  z_stream zlib{};
+  inflate_state inflater{};  ///< some 80 KB
   std::vector<std::uint8_t> input = std::vector<std::uint8_t>(1 << 16);
 
   ~State() {
-    if (gzipped) inflateEnd(&zlib);
     if (fd >= 0) ::close(fd);
   }
 
@@ -47,53 +69,60 @@ struct GzipStream::State {
 
   void rewind() {
     if (::lseek(fd, 0, SEEK_SET) < 0) throw InputError(fmt::format("cannot be rewound: {}", std::strerror(errno)));
-    if (gzipped) inflateReset(&zlib);
-    zlib.avail_in = 0;
+    start_member();
+    inflater.avail_in = 0;
     ended = false;
     consumed = position = trailing = 0;
   }
 
-  /// Leaves at least one byte in zlib's input, unless the file is at its end.
+  /// Forgets the member before, but not the input at hand.
+  void start_member() {
+    isal_inflate_reset(&inflater);
+    inflater.crc_flag = ISAL_GZIP;  // gzip framing only; CRC-32 and length of each member are checked
+  }
+
+  /// Leaves at least one byte of input, unless the file is at its end.
   void refill() {
-    if (zlib.avail_in > 0) return;
+    if (inflater.avail_in > 0) return;
     const std::size_t got = read_file(input.data(), input.size());
     consumed += static_cast<std::int64_t>(got);
-    zlib.next_in = input.data();
-    zlib.avail_in = static_cast<uInt>(got);
+    inflater.next_in = input.data();
+    inflater.avail_in = static_cast<std::uint32_t>(got);
   }
 
   /// After a member: goes on with the next one, or counts what is no gzip member as trailing.
   void end_of_member() {
     refill();
-    // A member starts with 1f 8b; one byte suffices here, since inflate itself refuses a wrong second one.
-    if (zlib.avail_in > 0 && zlib.next_in[0] == 0x1f) {
-      inflateReset(&zlib);
+    // A member starts with 1f 8b; one byte suffices here, since the decompressor refuses a wrong second one.
+    if (inflater.avail_in > 0 && inflater.next_in[0] == 0x1f) {
+      start_member();
       return;
     }
     ended = true;
-    trailing = file_size - consumed + zlib.avail_in;
+    trailing = file_size - consumed + inflater.avail_in;
   }
 
   std::size_t inflate_some(void* bytes, std::size_t count) {
-    zlib.next_out = static_cast<Bytef*>(bytes);
+    inflater.next_out = static_cast<std::uint8_t*>(bytes);
     std::size_t done = 0;
     while (done < count && !ended) {
       refill();
-      if (zlib.avail_in == 0)
+      // What was read before the end of the file can still be in the decompressor's own buffers.
+      if (inflater.avail_in == 0 && inflater.tmp_out_valid == inflater.tmp_out_processed)
         throw InputError(
             fmt::format("the gzip stream ends early, after {} inflated bytes: the file is truncated; copy it again",
                         position + static_cast<std::int64_t>(done)));
-      const auto room = static_cast<uInt>(std::min<std::size_t>(count - done, std::numeric_limits<uInt>::max()));
-      zlib.avail_out = room;
-      const int result = inflate(&zlib, Z_NO_FLUSH);
-      done += room - zlib.avail_out;
-      if (result == Z_STREAM_END)
-        end_of_member();
-      else if (result != Z_OK && result != Z_BUF_ERROR)
+      const auto room =
+          static_cast<std::uint32_t>(std::min<std::size_t>(count - done, std::numeric_limits<std::uint32_t>::max()));
+      inflater.avail_out = room;
+      const int result = isal_inflate(&inflater);
+      done += room - inflater.avail_out;
+      if (result != ISAL_DECOMP_OK)
         throw InputError(
             fmt::format("the gzip stream is damaged after {} inflated bytes ({}): a wrong CRC, length or code; "
                         "copy the file again",
-                        position + static_cast<std::int64_t>(done), zlib.msg ? zlib.msg : "unknown reason"));
+                        position + static_cast<std::int64_t>(done), reason(result)));
+      if (inflater.block_state == ISAL_BLOCK_FINISH) end_of_member();
     }
     return done;
   }
@@ -107,8 +136,7 @@ GzipStream::GzipStream(const std::filesystem::path& path) : state_(std::make_uni
   state_->file_size = facts.st_size;
   std::uint8_t magic[2] = {};
   const bool gzipped = state_->read_file(magic, 2) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
-  // 15 bits of window, and 16 for gzip framing only: zlib then checks CRC-32 and length of each member itself.
-  if (gzipped && inflateInit2(&state_->zlib, 15 + 16) != Z_OK) throw InputError("zlib could not be started");
+  isal_inflate_init(&state_->inflater);
   state_->gzipped = gzipped;
   state_->rewind();
 }

@@ -1,4 +1,4 @@
-// Sequential reading of a file that may be gzip-compressed, in constant memory and with every error of zlib seen.
+// Sequential reading of a file that may be gzip-compressed, in constant memory and with every damage seen.
 #pragma once
 
 #include <cstddef>

@@ -83,6 +83,22 @@ std::vector<std::string> read_cohort(MetadataReader& metadata) {
   return names;
 }
 
+/// Optional: files that were written without ranges stay readable.
+InputRanges read_ranges(const WeightFile& file, MetadataReader& metadata) {
+  InputRanges ranges;
+  const auto found = file.metadata.find("input_ranges");
+  if (found == file.metadata.end()) return ranges;
+  const auto json = nlohmann::json::parse(found->second, nullptr, false);
+  bool good = json.is_object();
+  for (auto entry = json.begin(); good && entry != json.end(); ++entry) {
+    good = entry->is_array() && entry->size() == 2 && entry->at(0).is_number() && entry->at(1).is_number() &&
+           entry->at(0) <= entry->at(1);
+    if (good) ranges[entry.key()] = {entry->at(0), entry->at(1)};
+  }
+  if (!good) metadata.refuse("input_ranges", found->second, "a JSON object of [low, high] is needed");
+  return ranges;
+}
+
 void check_tensors(const WeightFile& file, Parameter parameter, const std::string& source, Findings& findings) {
   const auto table = layer_table(architecture_of(parameter));
   const std::string network =
@@ -168,6 +184,11 @@ WeightFile make_weight_file(const WeightFacts& weight_facts, std::vector<NamedTe
                    {"recipe", weight_facts.recipe},
                    {"training_cohort", nlohmann::json(weight_facts.training_cohort).dump()},
                    {"version", weight_facts.version}};
+  if (!weight_facts.input_ranges.empty()) {
+    nlohmann::json ranges = nlohmann::json::object();
+    for (const auto& [key, range] : weight_facts.input_ranges) ranges[key] = {range.low, range.high};
+    file.metadata["input_ranges"] = ranges.dump();
+  }
   file.tensors = std::move(tensors);
   return file;
 }
@@ -192,6 +213,7 @@ WeightFacts check_weights(const WeightFile& file, const std::string& source) {
   metadata.require("input_scaling", input_scaling);
   result.input_scale = read_scale(metadata);
   result.training_cohort = read_cohort(metadata);
+  result.input_ranges = read_ranges(file, metadata);
   if (const auto* text = metadata.text("recipe")) result.recipe = *text;
   if (const auto* text = metadata.text("version")) result.version = *text;
   findings.throw_if_any(ExitCode::input);

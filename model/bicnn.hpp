@@ -5,6 +5,7 @@
 #include "model/weights.hpp"
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,15 @@ std::vector<float> flatten(const std::vector<NamedTensor>& tensors);
 /// The tensors of an architecture from `flat` [weight_count], in the table's order.
 std::vector<NamedTensor> unflatten(Architecture architecture, std::span<const float> flat);
 
+/// The least and the greatest value of something that a network met in training.
+struct InputRange {
+  double low = 0.0;
+  double high = 0.0;
+  bool operator==(const InputRange&) const = default;
+};
+/// By the name of what was met (stages/input_ranges.hpp).
+using InputRanges = std::map<std::string, InputRange>;
+
 /// What a weight file says about itself besides its weights.
 struct WeightFacts {
   Parameter parameter = Parameter::cbf;
@@ -68,13 +78,15 @@ struct WeightFacts {
   std::string recipe;
   std::vector<std::string> training_cohort;  ///< names of the subjects it was trained on
   std::string version;                       ///< of the program that wrote it
+  InputRanges input_ranges = {};             ///< of its training inputs; files from elsewhere may have none
 };
 
 /// `format` of our weight files; a change of layout or of the meaning of the weights gets a new number.
 inline constexpr std::string_view weight_format = "perfpipe-bicnn-1";
 
 /// A weight file of these facts and tensors. Metadata: format, parameter, architecture, units, input_scaling
-/// ("aif_peak"), input_scale, recipe, training_cohort (a JSON list), version.
+/// ("aif_peak"), input_scale, recipe, training_cohort (a JSON list), version; input_ranges (JSON, {name: [low, high]})
+/// where there are any.
 WeightFile make_weight_file(const WeightFacts& facts, std::vector<NamedTensor> tensors);
 
 /// The facts in a file's metadata, after checking that format, architecture, units and scaling are ours and that names

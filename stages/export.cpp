@@ -55,24 +55,29 @@ class Export final : public StageWith<ExportOptions> {
     const nlohmann::json warnings = collect_warnings(context);
     nlohmann::json written = nlohmann::json::array();
 
-    for (Parameter p : all_parameters) {
+    const auto write_maps = [&](Parameter p, const std::string& dataset, const std::string& kind,
+                                const std::string& what) {
       const std::string map(name(p));
       for (const auto& input : context.store().inputs(map)) {
         const auto maker = context.store().open(input);
-        if (!maker.has(map)) continue;
-        const std::string label = maker.metadata().at(label_key);
-        const auto values = maker.read<float>(map);
+        if (!maker.has(dataset)) continue;
+        const std::string label = maker.metadata().at(label_key).get<std::string>() + kind;
+        const auto values = maker.read<float>(dataset);
         const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
         context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
           write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map));
         });
         publish_sidecar(context, stem,
-                        {{"Description", fmt::format("{} by {}", facts(p).long_name, label)},
+                        {{"Description", fmt::format("{} by {}", what, label)},
                          {"Units", facts(p).units},
                          {"Settings", settings_of(maker, map)},
                          {"Warnings", warnings}});
         written.push_back(stem.filename().string() + suffix);
       }
+    };
+    for (Parameter p : all_parameters) {
+      write_maps(p, std::string(name(p)), "", std::string(facts(p).long_name));
+      write_maps(p, spread_spec(p).name, "spread", spread_spec(p).long_name);
     }
     // Maps that a deconvolution leaves beside the four: credible intervals, the truncation that it chose.
     for (const auto& input : context.store().inputs("cbf")) {
@@ -149,7 +154,7 @@ class Export final : public StageWith<ExportOptions> {
   /// What was warned about on this patient's way, by every stage that has metadata to say so.
   static nlohmann::json collect_warnings(StageContext& context) {
     std::vector<std::string> warnings;
-    for (const char* port : {"concentration", "tissue_curves", "aif", "cbf"})
+    for (const char* port : {"concentration", "tissue_curves", "aif", "cbf", "cbv", "mtt", "tmax"})
       for (const auto& input : context.store().inputs(port)) {
         const auto metadata = context.store().open(input).metadata();
         for (const auto& warning : metadata.value("warnings", nlohmann::json::array()))

@@ -1,15 +1,15 @@
 // inference: maps by the networks, in a cross-validation each patient's by those that never saw that patient.
-#include "model/inference.hpp"
-
-#include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "model/bicnn.hpp"
+#include "model/dense_inference.hpp"
+#include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
-#include "stages/patches.hpp"
+#include "stages/network_files.hpp"
+#include "stages/reference_maps.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
-#include <memory>
 
 #include <fmt/format.h>
 
@@ -18,6 +18,40 @@ namespace {
 
 struct InferenceOptions {
   std::string weights;
+  std::string engine = "dense";
+};
+
+/// A network that was read, and what makes its map of a slab.
+struct Estimator {
+  WeightFacts facts;
+  std::function<std::vector<float>(const CurveSlab&)> estimate;
+};
+
+/// Mean and standard deviation over networks, voxel by voxel, network after network (Welford's update).
+class MeanAndSpread {
+ public:
+  void add(const std::vector<float>& map) {
+    mean_.resize(map.size(), 0.0);
+    squares_.resize(map.size(), 0.0);
+    ++count_;
+    for (std::size_t v = 0; v < map.size(); ++v) {
+      const double before = static_cast<double>(map[v]) - mean_[v];
+      mean_[v] += before / count_;
+      squares_[v] += before * (static_cast<double>(map[v]) - mean_[v]);
+    }
+  }
+  std::vector<float> mean() const { return {mean_.begin(), mean_.end()}; }
+  /// The standard deviation of a sample (n - 1); 0 of one network.
+  std::vector<float> spread() const {
+    std::vector<float> spread(squares_.size());
+    for (std::size_t v = 0; v < spread.size(); ++v)
+      spread[v] = static_cast<float>(std::sqrt(squares_[v] / std::max(1.0, count_ - 1.0)));
+    return spread;
+  }
+
+ private:
+  double count_ = 0.0;
+  std::vector<double> mean_, squares_;
 };
 
 class Inference final : public StageWith<InferenceOptions> {
@@ -28,128 +62,169 @@ class Inference final : public StageWith<InferenceOptions> {
     StageType type;
     type.name = "inference";
     type.scope = Scope::patient;
+    type.version = 2;
     type.summary =
-        "Estimates maps by the trained networks; in a cross-validation those whose training left this patient out.";
+        "Estimates maps by the trained networks; in a cross-validation those whose training left this patient out. "
+        "With several networks for a parameter: their mean, and their spread (standard deviation).";
     type.reference = "Ho et al., ICPR 2016, section IV";
     return type;
   }
   static OptionTable<InferenceOptions> table() {
     OptionTable<InferenceOptions> t;
     t.text("weights", &InferenceOptions::weights,
-           "folder with cbf.safetensors, cbv..., mtt..., tmax... (those that are there are used); empty: the networks "
-           "trained in this job");
+           "folder with cbf.safetensors, cbv..., mtt..., tmax... (those that are there are used), or the output folder "
+           "of a cross-validation: all its folds' networks together; empty: the networks trained in this job");
+    t.choice("engine", &InferenceOptions::engine, {"dense", "reference"},
+             "dense: features once for each voxel; reference: patch by patch as in training, some nine times slower, "
+             "equal up to rounding");
     return t;
   }
 
   Ports ports() const override {
     Ports ports{{{tissue_curves_spec(curve_samples)}, {aif_spec(curve_samples)}, {brain_mask_spec()}}, map_specs()};
-    if (options_.weights.empty()) ports.reads.push_back({network_spec()});
+    if (options_.weights.empty()) {
+      ports.reads.push_back({network_spec()});
+      return ports;
+    }
+    for (const auto& [parameter, files] : network_files(options_.weights))
+      if (files.size() > 1) ports.writes.push_back(spread_spec(parameter));
     return ports;
   }
   std::vector<std::filesystem::path> files(const TaskInfo&, const Cohort&) const override {
-    std::vector<std::filesystem::path> files;
-    for (const auto& [parameter, file] : weight_files()) files.push_back(file);
-    return files;
+    std::vector<std::filesystem::path> all;
+    if (options_.weights.empty()) return all;
+    for (const auto& [parameter, files] : network_files(options_.weights))
+      all.insert(all.end(), files.begin(), files.end());
+    return all;
   }
   void check(const Cohort&, Findings& findings) const override {
     if (options_.weights.empty()) return;
-    const auto files = weight_files();
-    if (files.empty())
+    const auto networks = network_files(options_.weights);
+    if (networks.empty())
       findings.add(options_.weights,
                    "inference.weights: no cbf.safetensors, cbv.safetensors, mtt.safetensors or tmax.safetensors in "
-                   "this folder; name a folder with trained weights");
-    for (const auto& [parameter, file] : files) {
-      try {
-        check_weights(read_safetensors(file), parameter, file.string());
-      } catch (const Error& error) {
-        findings.add("inference.weights", error.what());
+                   "this folder, nor in folders without-SUBJECT in it or in its weights/; name a folder with trained "
+                   "weights, or the output of a cross-validation");
+    for (const auto& [parameter, files] : networks)
+      for (const auto& file : files) {
+        try {
+          check_weights(read_safetensors(file), parameter, file.string());
+        } catch (const Error& error) {
+          findings.add("inference.weights", error.what());
+        }
       }
-    }
   }
   bool accepts_failed_inputs() const override { return true; }
-  double cost(const TaskInfo&) const override { return 5.0; }
+  double cost(const TaskInfo&) const override { return options_.engine == "dense" ? 1.0 : 9.0; }
 
   void run(StageContext& context) const override {
-    const auto engines = load_engines(context);
-    if (engines.empty()) throw TaskFailure("no network is there for this patient: their trainings failed");
     for (const char* port : {"tissue_curves", "aif", "brain_mask"})
       if (context.store().inputs(port).empty())
         throw TaskFailure(fmt::format("{} of this patient failed, so there is nothing to estimate from", port));
     const auto tissue = context.store().open("tissue_curves");
-    const auto mask = context.store().open("brain_mask");
+    const auto brain = context.store().open("brain_mask");
     const auto aif = context.store().open("aif").read<float>("aif");
     const auto dims = tissue.dims("tissue_curves");
-    const std::int64_t nz = dims[0], plane = dims[1] * dims[2];
-    for (const auto& [parameter, engine] : engines)
-      context.output().create(map_spec(parameter), {nz, dims[1], dims[2]});
-    for (std::int64_t z = 0; z < nz; ++z) {
-      if (context.stop_requested()) throw Stopped();
-      const auto slice = slice_curves(tissue, z, plane);
-      const auto inside = mask.read_slab<std::uint8_t>("brain_mask", z, 1);
-      std::vector<std::int64_t> voxels;
-      std::vector<std::int32_t> neighbours;
-      for (std::int64_t v = 0; v < plane; ++v) {
-        if (inside[static_cast<std::size_t>(v)] == 0) continue;
-        voxels.push_back(v);
-        for (std::int64_t place : patch_positions_of(v / dims[2], v % dims[2], dims[1], dims[2]))
-          neighbours.push_back(static_cast<std::int32_t>(place + 1));
-      }
-      for (const auto& [parameter, engine] : engines) {
-        std::vector<float> map(static_cast<std::size_t>(plane), 0.0f);
-        parallel_blocks(
-            voxels.size(), 512, context.job().threads, [&, &network = *engine](std::size_t begin, std::size_t end) {
-              const auto estimates = network.estimate(slice, {neighbours.data() + begin * 9, (end - begin) * 9}, aif);
-              for (std::size_t i = begin; i < end; ++i) map[static_cast<std::size_t>(voxels[i])] = estimates[i - begin];
-            });
-        context.output().write_slab<float>(std::string(name(parameter)), z, map);
+    const std::int64_t nz = dims[0], ny = dims[1], nx = dims[2];
+    std::vector<float> features;
+    const auto estimators = make_estimators(context, aif, features);
+    if (estimators.empty()) throw TaskFailure("no network is there for this patient: their trainings failed");
+    auto& output = context.output();
+    for (const auto& [parameter, several] : estimators) {
+      output.create(map_spec(parameter), {nz, ny, nx});
+      if (several.size() > 1) output.create(spread_spec(parameter), {nz, ny, nx});
+    }
+    const std::int64_t maps_bytes = ny * nx * 6 * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t step = context.slab_slices(ny * nx * curve_samples * static_cast<std::int64_t>(sizeof(float)) +
+                                                  dense_bytes(ny, nx) + maps_bytes);
+    std::int64_t curves_inside = 0;
+    std::map<Parameter, std::int64_t> beyond;  // curves of a size that the networks never saw
+    for (std::int64_t z = 0; z < nz; z += step) {
+      const std::int64_t count = std::min(step, nz - z);
+      const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
+      const auto inside = brain.read_slab<std::uint8_t>("brain_mask", z, count);
+      const CurveSlab slab{curves, inside, ny, nx, z};
+      const auto peaks = relative_peaks(curves, inside, aif);
+      curves_inside += static_cast<std::int64_t>(peaks.size());
+      for (const auto& [parameter, several] : estimators) {
+        if (context.stop_requested()) throw Stopped();
+        beyond[parameter] += peaks_beyond(ranges_of(several), peaks);
+        const std::string map(name(parameter));
+        if (several.size() == 1) {
+          output.write_slab<float>(map, z, several.front().estimate(slab));
+          continue;
+        }
+        MeanAndSpread ensemble;
+        for (const auto& estimator : several) ensemble.add(estimator.estimate(slab));
+        output.write_slab<float>(map, z, ensemble.mean());
+        output.write_slab<float>(spread_spec(parameter).name, z, ensemble.spread());
       }
     }
+    const auto acquired = acquisition_of(tissue.metadata());
+    for (const auto& [parameter, several] : estimators) {
+      const double share =
+          static_cast<double>(beyond[parameter]) / static_cast<double>(std::max<std::int64_t>(1, curves_inside));
+      for (const auto& finding : never_seen(ranges_of(several), acquired, share))
+        context.warn(fmt::format("{} by network: {}; the map may be wrong", facts(parameter).label, finding));
+    }
     const std::string label = context.task().stage == "inference" ? "cnn" : context.task().stage;
-    nlohmann::json networks = nlohmann::json::object();
-    for (const auto& [parameter, engine] : engines)
-      networks[std::string(name(parameter))] = {{"recipe", engine->facts().recipe},
-                                                {"input_scale", engine->facts().input_scale},
-                                                {"training_cohort", engine->facts().training_cohort}};
-    context.output().set_metadata(
-        {{label_key, label}, {"settings", {{"networks", networks}}}, {"warnings", context.warnings()}});
+    output.set_metadata(
+        {{label_key, label}, {"settings", {{"networks", networks_of(estimators)}}}, {"warnings", context.warnings()}});
   }
 
  private:
-  using Engines = std::map<Parameter, std::unique_ptr<ReferenceEngine>>;
+  using Estimators = std::map<Parameter, std::vector<Estimator>>;
 
-  std::map<Parameter, std::filesystem::path> weight_files() const {
-    std::map<Parameter, std::filesystem::path> files;
-    if (options_.weights.empty()) return files;
-    for (Parameter p : all_parameters) {
-      const auto file = std::filesystem::path(options_.weights) / (std::string(name(p)) + ".safetensors");
-      std::error_code error;
-      if (std::filesystem::exists(file, error)) files.emplace(p, file);
-    }
-    return files;
-  }
-
-  Engines load_engines(StageContext& context) const {
-    Engines engines;
+  Estimators make_estimators(StageContext& context, const std::vector<float>& aif, std::vector<float>& features) const {
+    Estimators estimators;
+    const auto add = [&](Parameter parameter, const WeightFile& weights, const std::string& source) {
+      const int threads = context.job().threads;
+      if (options_.engine == "reference") {
+        auto engine = std::make_shared<ReferenceEngine>(weights, source);
+        estimators[parameter].push_back({engine->facts(), [engine, &aif, threads](const CurveSlab& slab) {
+                                           return reference_maps(*engine, slab, aif, threads);
+                                         }});
+      } else {
+        auto engine = std::make_shared<DenseNetwork>(weights, source, aif);
+        estimators[parameter].push_back({engine->facts(), [engine, &features, threads](const CurveSlab& slab) {
+                                           return engine->estimate(slab, threads, features);
+                                         }});
+      }
+    };
     if (!options_.weights.empty()) {
-      for (const auto& [parameter, file] : weight_files())
-        engines[parameter] = std::make_unique<ReferenceEngine>(read_safetensors(file), file.string());
-      return engines;
+      for (const auto& [parameter, files] : network_files(options_.weights))
+        for (const auto& file : files) add(parameter, read_safetensors(file), file.string());
+      return estimators;
     }
     for (const auto& input : context.store().inputs("network")) {
       const auto raw = context.store().open(input).read<std::uint8_t>("network");
-      engines[input.task.parameter] = std::make_unique<ReferenceEngine>(
+      add(input.task.parameter,
           parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, input.file.string()),
           input.file.string());
     }
-    return engines;
+    return estimators;
   }
 
-  /// The curves of a slice [1 + plane, 70]; row 0 is zero, for what lies beyond the image.
-  static std::vector<float> slice_curves(const ArtifactReader& tissue, std::int64_t z, std::int64_t plane) {
-    const auto read = tissue.read_slab<float>("tissue_curves", z, 1);
-    std::vector<float> curves(static_cast<std::size_t>((plane + 1) * curve_samples), 0.0f);
-    std::copy(read.begin(), read.end(), curves.begin() + curve_samples);
-    return curves;
+  static InputRanges ranges_of(const std::vector<Estimator>& several) {
+    std::vector<InputRanges> ranges;
+    for (const auto& estimator : several) ranges.push_back(estimator.facts.input_ranges);
+    return united(ranges);
+  }
+
+  /// For sidecars and the report: what each parameter's networks say of themselves, and how many there are.
+  static nlohmann::json networks_of(const Estimators& estimators) {
+    nlohmann::json networks = nlohmann::json::object();
+    for (const auto& [parameter, several] : estimators) {
+      std::vector<std::string> subjects;
+      for (const auto& estimator : several)
+        for (const auto& subject : estimator.facts.training_cohort)
+          if (std::find(subjects.begin(), subjects.end(), subject) == subjects.end()) subjects.push_back(subject);
+      const auto& facts = several.front().facts;
+      auto& entry = networks[std::string(name(parameter))];
+      entry = {{"recipe", facts.recipe}, {"input_scale", facts.input_scale}, {"training_cohort", subjects}};
+      if (several.size() > 1) entry["networks"] = several.size();
+    }
+    return networks;
   }
 };
 

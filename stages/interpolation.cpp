@@ -1,6 +1,7 @@
 // interpolation: concentration at the acquired times -> tissue curves on the uniform grid that networks need.
 #include "core/parallel.hpp"
 #include "core/stage.hpp"
+#include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
 #include "stages/resampling.hpp"
 
@@ -26,7 +27,7 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     StageType type;
     type.name = "interpolation";
     type.scope = Scope::patient;
-    type.version = 2;
+    type.version = 3;
     type.summary = "Resamples the concentration curves to a uniform time grid by their true acquisition times.";
     type.reference = "Ho et al., ICPR 2016, section V.A: 70 samples of 1 s";
     return type;
@@ -78,9 +79,12 @@ class Interpolation final : public StageWith<InterpolationOptions> {
           });
       output.write_slab<float>("tissue_curves", z, curves);
     }
+    const auto acquired = acquisition(times);
     output.set_metadata({{"start_s", choice.grid.start},
                          {"dt_s", options_.dt},
                          {"held_s", choice.held_seconds},
+                         {"acquired_interval_s", acquired.interval_s},
+                         {"acquired_window_s", acquired.window_s},
                          {"warnings", context.warnings()}});
   }
 };

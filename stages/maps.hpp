@@ -50,6 +50,14 @@ inline DatasetSpec map_spec(Parameter p) {
           ElementType::float32,
           std::string(facts(p).long_name)};
 }
+/// How far the networks of an ensemble differ: their standard deviation (z, y, x); 0 outside the mask.
+inline DatasetSpec spread_spec(Parameter p) {
+  return {std::string(name(p)) + "_spread",
+          {"z", "y", "x"},
+          std::string(facts(p).units),
+          ElementType::float32,
+          "standard deviation of the networks' estimates of " + std::string(facts(p).label)};
+}
 inline std::vector<DatasetSpec> map_specs() {
   std::vector<DatasetSpec> specs;
   for (Parameter p : all_parameters) specs.push_back(map_spec(p));

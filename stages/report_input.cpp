@@ -22,6 +22,11 @@ void read_maps(StageContext& context, const Series& series, Parameter p, Patient
         std::find_if(view.makers.begin(), view.makers.end(), [&](const MapSet& known) { return known.label == label; });
     if (maker == view.makers.end()) maker = view.makers.insert(maker, MapSet{label, {}});
     maker->maps[index(p)] = reader.read<float>(map);
+    const std::string spread = spread_spec(p).name;
+    if (reader.has(spread)) maker->spreads[index(p)] = reader.read<float>(spread);
+    for (const std::string warning : reader.metadata().value("warnings", nlohmann::json::array()))
+      if (std::find(view.warnings.begin(), view.warnings.end(), warning) == view.warnings.end())
+        view.warnings.push_back(warning);
   }
   if (!series.truth[index(p)].empty())
     NiftiReader(series.truth[index(p)]).read_slab(0, series.extent[2], view.truth.maps[index(p)]);

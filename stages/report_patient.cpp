@@ -41,6 +41,9 @@ class PatientPictures {
       const auto& map = maker->maps[index(p)];
       if (map.empty()) continue;
       panels.push_back({maker_title(maker->label), row(map, Palette::sequential, range)});
+      if (const auto& spread = maker->spreads[index(p)]; !spread.empty())
+        panels.push_back(
+            {maker_title(maker->label) + ", spread of its networks", row(spread, Palette::sequential, range)});
       if (maker == reference) continue;
       std::vector<float> gap(map.size());
       for (std::size_t i = 0; i < gap.size(); ++i) gap[i] = map[i] - reference->maps[index(p)][i];

@@ -33,6 +33,7 @@ struct TrainingView {
 struct MapSet {
   std::string label;
   std::array<std::vector<float>, 4> maps;
+  std::array<std::vector<float>, 4> spreads = {};  ///< standard deviation over the networks of an ensemble
 };
 
 /// Tissue masks of one parameter, by maker.

@@ -5,6 +5,7 @@
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
 #include "model/gradient_sum.hpp"
+#include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
 #include "stages/recipes.hpp"
 #include "stages/training_samples.hpp"
@@ -184,7 +185,8 @@ class Training final : public StageWith<TrainingOptions> {
       throw Stopped();
     }
     if (context.is_first_of_group())
-      write(context, recipe, series, binning.metadata(), training.targets.size(), state_key, result);
+      write(context, recipe, series, binning.metadata(), training.targets.size(), state_key, result,
+            training_ranges(context, series, training.view(aifs)));
   }
 
  private:
@@ -215,13 +217,14 @@ class Training final : public StageWith<TrainingOptions> {
 
   static void write(StageContext& context, const Recipe& recipe, const std::vector<std::string>& series,
                     const nlohmann::json& binning, std::size_t samples, const std::string& state_key,
-                    const TrainingResult& result) {
+                    const TrainingResult& result, const InputRanges& ranges) {
     WeightFacts weight_facts;
     weight_facts.parameter = recipe.parameter;
     weight_facts.input_scale = recipe.input_scale;
     weight_facts.recipe = recipe.name;
     weight_facts.training_cohort = series;
     weight_facts.version = std::string(version);
+    weight_facts.input_ranges = ranges;
     const std::string bytes = to_safetensors(make_weight_file(weight_facts, result.tensors));
     auto& output = context.output();
     const std::vector<std::uint8_t> raw(bytes.begin(), bytes.end());

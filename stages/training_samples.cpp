@@ -1,6 +1,6 @@
 #include "stages/training_samples.hpp"
 
-#include "stages/patches.hpp"
+#include "model/patches.hpp"
 
 #include <algorithm>
 
@@ -68,6 +68,24 @@ SampleSet read_samples(const StageContext& context, const std::vector<std::strin
     first = end;
   }
   return set;
+}
+
+InputRanges training_ranges(const StageContext& context, const std::vector<std::string>& series, const PatchSet& set) {
+  InputRanges ranges;
+  for (const auto& one : series)
+    if (const auto met = acquisition_of(context.store().open(input_of(context, "tissue_curves", one)).metadata())) {
+      widen(ranges, interval_range, met->interval_s);
+      widen(ranges, window_range, met->window_s);
+    }
+  constexpr auto samples = static_cast<std::size_t>(curve_samples);
+  for (std::size_t i = 0; i < set.samples(); ++i) {
+    const auto centre = static_cast<std::size_t>(set.neighbours[i * patch_positions + patch_positions / 2]);
+    const auto aif = set.aifs.subspan(static_cast<std::size_t>(set.patient[i]) * samples, samples);
+    const std::uint8_t one = 1;
+    for (const float peak : relative_peaks(set.curves.subspan(centre * samples, samples), {&one, 1}, aif))
+      widen(ranges, peak_range, peak);
+  }
+  return ranges;
 }
 
 }  // namespace perfpipe

@@ -3,6 +3,7 @@
 
 #include "core/stage.hpp"
 #include "model/training.hpp"
+#include "stages/input_ranges.hpp"
 
 #include <string>
 #include <vector>
@@ -27,5 +28,8 @@ std::vector<float> read_aifs(const StageContext& context, const std::vector<std:
 /// range.
 SampleSet read_samples(const StageContext& context, const std::vector<std::string>& series,
                        const std::vector<std::int32_t>& draws);
+
+/// What the network met: how the patients were acquired, and the size of the drawn voxels' curves.
+InputRanges training_ranges(const StageContext& context, const std::vector<std::string>& series, const PatchSet& set);
 
 }  // namespace perfpipe

@@ -8,7 +8,8 @@ namespace perfpipe {
 
 /// Place in a slice of the nine patch positions (y-major, centre 4) of the voxel (y, x); -1 beyond the image. There,
 /// and outside the brain mask, the concentration is zero in training and in every inference engine: no tissue, no
-/// contrast.
+/// contrast. (The dataset tissue_curves is zero outside the mask, which the reference engine and training rely on; the
+/// dense engine does not look at curves outside.)
 inline std::array<std::int64_t, 9> patch_positions_of(std::int64_t y, std::int64_t x, std::int64_t ny,
                                                       std::int64_t nx) {
   std::array<std::int64_t, 9> places{};
