@@ -7,6 +7,7 @@
 #include "model/threads.hpp"
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
+#include "pipeline/weights_listing.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -29,6 +30,7 @@ struct CommandLine {
   bool explain = false;
   bool list_stages = false;
   std::string one_stage;
+  std::vector<std::string> weight_files;
 };
 
 /// Fills `line`; returns an exit code if the program is to end here (help, version, errors).
@@ -54,13 +56,15 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
   app.add_flag("--explain", line.explain, "print why each task would run or be reused; run nothing");
   auto* stages = app.add_subcommand("stages", "list the stages with their options, ranges, defaults and meaning");
   stages->add_option("STAGE", line.one_stage, "only this stage");
+  auto* weights = app.add_subcommand("weights", "print what weight files (.safetensors) hold");
+  weights->add_option("FILE", line.weight_files, "weight files")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? static_cast<int>(ExitCode::done) : static_cast<int>(ExitCode::config);
   }
   line.list_stages = stages->parsed();
-  if (!line.list_stages && line.job.empty()) {
+  if (!line.list_stages && line.weight_files.empty() && line.job.empty()) {
     fmt::print(stderr, "perfpipe: no job file given: perfpipe configs/cv.yaml; perfpipe --help says more\n");
     return static_cast<int>(ExitCode::config);
   }
@@ -137,6 +141,7 @@ int main(int argc, char** argv) {
   CommandLine line;
   if (const auto code = parse_command_line(argc, argv, line)) return *code;
   if (line.list_stages) return print_stages(line.one_stage) ? 0 : static_cast<int>(ExitCode::config);
+  if (!line.weight_files.empty()) return static_cast<int>(print_weights(line.weight_files));
   try {
     if (!perfpipe::started_under_mpi()) return run_serial(line);
   } catch (const perfpipe::Error& error) {
