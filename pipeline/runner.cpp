@@ -151,6 +151,11 @@ class JobRun {
     inputs_ = check_inputs(job_, comm_);
     if (lock) lock->keep();
     plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
+    if (mode == RunMode::validate) {
+      if (comm_.rank() == 0) tell_verdict();
+      comm_.barrier("end of the checks");
+      return inputs_.cohort.skipped.empty() ? ExitCode::done : ExitCode::partial;
+    }
     std::vector<ReuseVerdict> verdicts;
     if (comm_.rank() == 0) verdicts = judge_reuse(plan_, job_.output, info_.threads);
     if (mode != RunMode::run) {
@@ -179,6 +184,14 @@ class JobRun {
       for (const auto& warning : series.warnings) log_.warn(series.name + ": " + warning);
     for (const auto& skipped : cohort.skipped)
       log_.error(fmt::format("{} is skipped: {}", skipped.name, skipped.reason));
+  }
+
+  void tell_verdict() {
+    tell_about_inputs();
+    const Cohort& cohort = inputs_.cohort;
+    fmt::print("{}: sound: {} series of {} subjects, {} tasks{}\n", job_.source, cohort.series.size(),
+               cohort.subjects().size(), plan_.size(),
+               cohort.skipped.empty() ? "" : fmt::format("; {} series skipped", cohort.skipped.size()));
   }
 
   std::vector<TaskOutcome> run_tasks(const std::vector<ReuseVerdict>& verdicts) {

@@ -48,6 +48,13 @@ bool fit(Scale& scale, const std::vector<PlotLine>& lines, std::vector<double> P
   }
   if (scale.logarithmic && high - low >= 1.0) {
     for (double p = std::floor(low); p <= std::ceil(high); p += 1.0) ticks.push_back(p);
+  } else if (scale.logarithmic) {  // less than a decade: 1, 2, 5, 10 around all values
+    for (double p = std::floor(low); p <= std::ceil(high); p += 1.0)
+      for (double m : {1.0, 2.0, 5.0}) {
+        const double tick = p + std::log10(m);
+        if (!ticks.empty() && tick <= low) ticks.clear();
+        if (ticks.empty() || ticks.back() < high) ticks.push_back(tick);
+      }
   } else {
     ticks = round_ticks(low, high, count);
   }

@@ -45,6 +45,35 @@ TEST_F(Networks, ThatAreDamagedAreRefusedAndTheOthersListed) {
   EXPECT_NE(other.out.find("fc6.weight"), std::string::npos) << "a sound file is shown even so";
 }
 
+TEST_F(Networks, OfAnotherSeedAreComparedInOneLine) {
+  const auto second = run_perfpipe(
+      *folder, {"job.yaml", "--output", "second", "--set", "seed=2", "--set", "evaluation.compare=out"}, 120.0);
+  EXPECT_TRUE(ended(second, 0));
+  const auto line = [&] {
+    for (const auto& one : lines_of(second.out))
+      if (one.starts_with("Differences between patients")) return one;
+    return std::string();
+  }();
+  for (const char* parameter : {"CBF", "CBV", "MTT", "Tmax"})
+    EXPECT_NE(line.find(parameter), std::string::npos) << line;
+  EXPECT_NE(file_bytes(*folder / "second/report/index.html").find(line), std::string::npos);
+
+  // The same seed is no comparison; what was trained is kept even so.
+  const auto same = run_perfpipe(*folder, {"job.yaml", "--output", "third", "--set", "evaluation.compare=out"}, 120.0);
+  EXPECT_TRUE(ended(same, 0, {"no comparison of seeds", "another seed"}));
+  EXPECT_TRUE(ended(run_perfpipe(*folder, {"job.yaml", "--set", "evaluation.compare=nowhere"}), 3,
+                    {"evaluation.compare", "nowhere", "results.json"}));
+}
+
+TEST_F(Networks, BaselinesAndTrainingsStandInTheTables) {
+  const auto errors = lines_of(file_bytes(*folder / "out/tables/armse.csv"));
+  ASSERT_GE(errors.size(), 5u);
+  EXPECT_NE(errors[0].find(",constant_armse,constant_armse_sd,nearest_armse,"), std::string::npos);
+  for (std::size_t i = 1; i < errors.size(); ++i) EXPECT_EQ(errors[i].find(",,"), std::string::npos) << errors[i];
+  EXPECT_EQ(lines_of(file_bytes(*folder / "out/tables/trainings.csv")).size(), 13u);
+  EXPECT_EQ(lines_of(file_bytes(*folder / "out/tables/clinical.csv")).size(), 7u) << "two makers, three patients";
+}
+
 TEST_F(Networks, GiveTheSameMapsInPython) {
   const auto options = options_in(*folder);
   if (run_command({"python3", "-c", "import numpy, h5py"}, options, 60.0).code != 0)
