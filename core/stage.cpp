@@ -9,8 +9,9 @@
 
 namespace perfpipe {
 
-StoreView::StoreView(std::string task, std::string held_out, std::vector<TaskInput> inputs)
-    : task_(std::move(task)), held_out_(std::move(held_out)), inputs_(std::move(inputs)) {
+StoreView::StoreView(std::string task, std::string held_out, std::vector<TaskInput> inputs,
+                     std::vector<FailedInput> failed)
+    : task_(std::move(task)), held_out_(std::move(held_out)), inputs_(std::move(inputs)), failed_(std::move(failed)) {
   for (const auto& input : inputs_) {
     const bool other_fold = input.task.scope == Scope::fold && input.task.held_out != held_out_;
     if (!held_out_.empty() && (input.task.subject == held_out_ || other_fold || input.task.scope == Scope::cohort))

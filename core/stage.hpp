@@ -65,12 +65,20 @@ struct TaskInput {
   std::string port;
 };
 
+/// An input that is not there, because the task that makes it failed.
+struct FailedInput {
+  TaskInfo task;
+  std::string port;
+  std::string reason;  ///< as that task told it
+};
+
 /// The store as one task may see it: its declared inputs and nothing else. Opening anything of a fold's held-out
 /// subject is an error, whoever asks.
 class StoreView {
  public:
   /// `held_out` is empty where nobody is held out. Throws Error if an input is of the held-out subject.
-  StoreView(std::string task, std::string held_out, std::vector<TaskInput> inputs);
+  StoreView(std::string task, std::string held_out, std::vector<TaskInput> inputs,
+            std::vector<FailedInput> failed = {});
 
   /// All inputs of a port, in the order of the cohort (and of the parameters); several stages: in the job's order.
   std::vector<TaskInput> inputs(const std::string& port) const;
@@ -78,11 +86,14 @@ class StoreView {
   /// that makes it failed), Error if there is more than one.
   ArtifactReader open(const std::string& port) const;
   ArtifactReader open(const TaskInput& input) const;
+  /// The inputs that failed, for stages that accept that.
+  const std::vector<FailedInput>& failed() const { return failed_; }
 
  private:
   std::string task_;
   std::string held_out_;
   std::vector<TaskInput> inputs_;
+  std::vector<FailedInput> failed_;
 };
 
 /// What the runner knows of a task beside its inputs.

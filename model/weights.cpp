@@ -23,6 +23,19 @@ __extension__ using Wide = unsigned __int128;
 constexpr std::size_t length_bytes = 8;
 constexpr std::string_view remedy = "; the file is damaged or not of this program: take it again from its source";
 
+/// Text of the file for a message: printable whatever the file holds, and never as long as a header may be.
+std::string excerpt(const Json& value) {
+  constexpr std::size_t longest = 120;
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > longest) text = text.substr(0, longest) + "...";
+  return text;
+}
+/// The same for a name, in single quotes.
+std::string in_quotes(const std::string& name) {
+  const std::string text = excerpt(name);
+  return text.ends_with('"') ? "'" + text.substr(1, text.size() - 2) + "'" : "'" + text.substr(1) + "'";
+}
+
 /// Where a tensor's values stand in the data.
 struct Extent {
   std::uint64_t begin;
@@ -69,35 +82,36 @@ class HeaderReader {
       if (event == Json::parse_event_t::object_start) keys.emplace_back();
       if (event == Json::parse_event_t::object_end) keys.pop_back();
       if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-        refuse("header has the key '" + value.get<std::string>() + "' twice: each name may stand once");
+        refuse("header has the key " + in_quotes(value.get<std::string>()) + " twice: each name may stand once");
       return true;
     };
     try {
       return Json::parse(header_, watch);
     } catch (const Json::exception& e) {
-      refuse(std::string("header is not valid JSON (") + e.what() + ")");
+      refuse("header is not valid JSON (" + excerpt(std::string(e.what())) + ")");
     }
   }
 
   std::map<std::string, std::string> metadata(const Json& entry) const {
-    if (!entry.is_object()) refuse("__metadata__ is " + entry.dump() + ": an object of strings is needed");
+    if (!entry.is_object()) refuse("__metadata__ is " + excerpt(entry) + ": an object of strings is needed");
     std::map<std::string, std::string> result;
     for (const auto& [key, value] : entry.items()) {
-      if (!value.is_string()) refuse("__metadata__ '" + key + "' is " + value.dump() + ": a string is needed");
+      if (!value.is_string())
+        refuse("__metadata__ " + in_quotes(key) + " is " + excerpt(value) + ": a string is needed");
       result[key] = value.get<std::string>();
     }
     return result;
   }
 
   std::pair<Extent, NamedTensor> tensor(const std::string& name, const Json& entry) const {
-    const std::string where = "tensor '" + name + "': ";
-    if (!entry.is_object()) refuse(where + "is " + entry.dump() + ": an object is needed");
+    const std::string where = "tensor " + in_quotes(name) + ": ";
+    if (!entry.is_object()) refuse(where + "is " + excerpt(entry) + ": an object is needed");
     for (const auto& [key, value] : entry.items())
       if (key != "dtype" && key != "shape" && key != "data_offsets")
-        refuse(where + "has the field '" + key + "': only dtype, shape, data_offsets are allowed");
+        refuse(where + "has the field " + in_quotes(key) + ": only dtype, shape, data_offsets are allowed");
     for (const char* key : {"dtype", "shape", "data_offsets"})
       if (!entry.contains(key)) refuse(where + "has no field '" + key + "'");
-    if (entry["dtype"] != "F32") refuse(where + "dtype is " + entry["dtype"].dump() + ": \"F32\" is needed");
+    if (entry["dtype"] != "F32") refuse(where + "dtype is " + excerpt(entry["dtype"]) + ": \"F32\" is needed");
 
     const Json& shape = entry["shape"];
     const Json& offsets = entry["data_offsets"];
@@ -107,18 +121,18 @@ class HeaderReader {
              });
     };
     if (!counts(shape) || shape.size() > max_tensor_rank)
-      refuse(where + "shape is " + shape.dump() + ": a list of at most " + std::to_string(max_tensor_rank) +
+      refuse(where + "shape is " + excerpt(shape) + ": a list of at most " + std::to_string(max_tensor_rank) +
              " non-negative integers is needed");
     if (!counts(offsets) || offsets.size() != 2 || offsets[0].get<std::uint64_t>() > offsets[1].get<std::uint64_t>() ||
         offsets[1].get<std::uint64_t>() > values_.size())
-      refuse(where + "data_offsets are " + offsets.dump() + ": two increasing integers up to the " +
+      refuse(where + "data_offsets are " + excerpt(offsets) + ": two increasing integers up to the " +
              std::to_string(values_.size()) + " bytes of data are needed");
 
     NamedTensor result{name, shape.get<std::vector<std::int64_t>>(), {}};
     const Extent extent{offsets[0].get<std::uint64_t>(), offsets[1].get<std::uint64_t>()};
     if (bytes(result.shape) != Wide{extent.end - extent.begin})
-      refuse(where + "shape " + shape.dump() + " of 4-byte values does not fit its " +
-             std::to_string(extent.end - extent.begin) + " bytes at data_offsets " + offsets.dump());
+      refuse(where + "shape " + excerpt(shape) + " of 4-byte values does not fit its " +
+             std::to_string(extent.end - extent.begin) + " bytes at data_offsets " + excerpt(offsets));
     return {extent, std::move(result)};
   }
 
@@ -137,7 +151,7 @@ class HeaderReader {
     std::uint64_t covered = 0;
     for (const auto& [extent, t] : tensors) {
       if (extent.begin != covered)
-        refuse("tensor '" + t.name + "': starts at byte " + std::to_string(extent.begin) + " of the data, " +
+        refuse("tensor " + in_quotes(t.name) + ": starts at byte " + std::to_string(extent.begin) + " of the data, " +
                (extent.begin < covered ? "inside the tensor before it" : "after a gap") + ": byte " +
                std::to_string(covered) + " is needed");
       covered = extent.end;
@@ -152,7 +166,7 @@ class HeaderReader {
     if (!t.values.empty()) std::memcpy(t.values.data(), values_.data() + extent.begin, extent.end - extent.begin);
     const auto bad = std::find_if(t.values.begin(), t.values.end(), [](float x) { return !std::isfinite(x); });
     if (bad != t.values.end())
-      refuse("tensor '" + t.name + "': value " + std::to_string(bad - t.values.begin()) + " is " +
+      refuse("tensor " + in_quotes(t.name) + ": value " + std::to_string(bad - t.values.begin()) + " is " +
              std::to_string(*bad) + ": finite values are needed");
   }
 

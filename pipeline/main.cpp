@@ -7,6 +7,8 @@
 #include "model/threads.hpp"
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
+#include "pipeline/verify.hpp"
+#include "pipeline/weights_listing.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -29,16 +31,13 @@ struct CommandLine {
   bool explain = false;
   bool list_stages = false;
   std::string one_stage;
+  std::vector<std::string> weight_files;
+  std::string verified;
+  bool validate = false;
 };
 
-/// Fills `line`; returns an exit code if the program is to end here (help, version, errors).
-std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) {
-  CLI::App app{
-      "perfpipe estimates CBF, CBV, MTT and Tmax from perfusion series, by deconvolution and by networks trained "
-      "leave-one-patient-out.\n"
-      "Under mpirun or srun its ranks share the work; the results do not depend on how many there are."};
-  app.name("perfpipe");
-  app.set_version_flag("--version", std::string(version));
+/// The job file and what changes it, for running and for validating.
+void add_job_options(CLI::App& app, CommandLine& line) {
   app.add_option("JOB", line.job, "the job file (YAML); examples are in configs/");
   app.add_option("--output", line.overrides.output, "folder to write to, instead of the job's `output`")
       ->type_name("DIR");
@@ -49,18 +48,37 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
       ->type_name("KEY=VALUE")
       ->take_all()
       ->allow_extra_args(false);
+}
+
+/// Fills `line`; returns an exit code if the program is to end here (help, version, errors).
+std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) {
+  CLI::App app{
+      "perfpipe estimates CBF, CBV, MTT and Tmax from perfusion series, by deconvolution and by networks trained "
+      "leave-one-patient-out.\n"
+      "Under mpirun or srun its ranks share the work; the results do not depend on how many there are."};
+  app.name("perfpipe");
+  app.set_version_flag("--version", std::string(version));
+  add_job_options(app, line);
   app.add_flag("--dry-run", line.dry_run,
                "print the tasks, what each reads and writes, and what would be reused; run nothing");
   app.add_flag("--explain", line.explain, "print why each task would run or be reused; run nothing");
   auto* stages = app.add_subcommand("stages", "list the stages with their options, ranges, defaults and meaning");
   stages->add_option("STAGE", line.one_stage, "only this stage");
+  auto* weights = app.add_subcommand("weights", "print what weight files (.safetensors) hold");
+  weights->add_option("FILE", line.weight_files, "weight files")->required();
+  auto* validate = app.add_subcommand("validate", "check a job file and all its input; run nothing");
+  add_job_options(*validate, line);
+  validate->get_option("JOB")->required();
+  auto* verify = app.add_subcommand("verify", "check that everything a run left is what it wrote");
+  verify->add_option("OUT", line.verified, "output folder of the run")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? static_cast<int>(ExitCode::done) : static_cast<int>(ExitCode::config);
   }
   line.list_stages = stages->parsed();
-  if (!line.list_stages && line.job.empty()) {
+  line.validate = validate->parsed();
+  if (!line.list_stages && !weights->parsed() && !verify->parsed() && line.job.empty()) {
     fmt::print(stderr, "perfpipe: no job file given: perfpipe configs/cv.yaml; perfpipe --help says more\n");
     return static_cast<int>(ExitCode::config);
   }
@@ -79,7 +97,10 @@ ExitCode run(const CommandLine& line, Communicator& communicator) {
   text = communicator.broadcast(std::move(text), 0, "the job file");
   const Job job = parse_job(text, line.job, line.overrides);
   catch_stop_signals();
-  const RunMode mode = line.explain ? RunMode::explain : line.dry_run ? RunMode::dry_run : RunMode::run;
+  const RunMode mode = line.validate  ? RunMode::validate
+                       : line.explain ? RunMode::explain
+                       : line.dry_run ? RunMode::dry_run
+                                      : RunMode::run;
   return run_job(job, mode, communicator, log);
 }
 
@@ -137,7 +158,9 @@ int main(int argc, char** argv) {
   CommandLine line;
   if (const auto code = parse_command_line(argc, argv, line)) return *code;
   if (line.list_stages) return print_stages(line.one_stage) ? 0 : static_cast<int>(ExitCode::config);
+  if (!line.weight_files.empty()) return static_cast<int>(print_weights(line.weight_files));
   try {
+    if (!line.verified.empty()) return static_cast<int>(print_verification(line.verified));
     if (!perfpipe::started_under_mpi()) return run_serial(line);
   } catch (const perfpipe::Error& error) {
     fmt::print(stderr, "perfpipe: error: {}\n", error.what());

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -117,6 +118,17 @@ void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std:
   fmt::print("{} tasks: {} to run, {} reused\n", plan.size(), plan.size() - reused, reused);
 }
 
+/// Why a task failed, beside where its artifact would be: ranks that make do without it read it there.
+fs::path failure_path(const fs::path& output, const TaskInfo& task) {
+  return artifact_path(output, task).replace_extension(".failed");
+}
+
+std::string failure_reason(const fs::path& output, const TaskInfo& task) {
+  std::ifstream file(failure_path(output, task), std::ios::binary);
+  const std::string reason{std::istreambuf_iterator<char>(file), {}};
+  return reason.empty() ? "its inputs failed" : reason;
+}
+
 class JobRun {
  public:
   JobRun(const Job& job, Communicator& communicator, Log& log) : job_(job), comm_(communicator), log_(log) {
@@ -139,6 +151,11 @@ class JobRun {
     inputs_ = check_inputs(job_, comm_);
     if (lock) lock->keep();
     plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
+    if (mode == RunMode::validate) {
+      if (comm_.rank() == 0) tell_verdict();
+      comm_.barrier("end of the checks");
+      return inputs_.cohort.skipped.empty() ? ExitCode::done : ExitCode::partial;
+    }
     std::vector<ReuseVerdict> verdicts;
     if (comm_.rank() == 0) verdicts = judge_reuse(plan_, job_.output, info_.threads);
     if (mode != RunMode::run) {
@@ -167,6 +184,14 @@ class JobRun {
       for (const auto& warning : series.warnings) log_.warn(series.name + ": " + warning);
     for (const auto& skipped : cohort.skipped)
       log_.error(fmt::format("{} is skipped: {}", skipped.name, skipped.reason));
+  }
+
+  void tell_verdict() {
+    tell_about_inputs();
+    const Cohort& cohort = inputs_.cohort;
+    fmt::print("{}: sound: {} series of {} subjects, {} tasks{}\n", job_.source, cohort.series.size(),
+               cohort.subjects().size(), plan_.size(),
+               cohort.skipped.empty() ? "" : fmt::format("; {} series skipped", cohort.skipped.size()));
   }
 
   std::vector<TaskOutcome> run_tasks(const std::vector<ReuseVerdict>& verdicts) {
@@ -236,23 +261,31 @@ class JobRun {
         return {TaskStatus::done, "", seconds(), comm_.rank()};
       }
       std::vector<TaskInput> inputs;
+      std::vector<FailedInput> failures;
       for (const auto& input : task.inputs) {
-        if (std::find(failed.begin(), failed.end(), input.task) != failed.end()) continue;
         const auto& source = plan_[static_cast<std::size_t>(input.task)].info;
-        inputs.push_back({source, artifact_path(job_.output, source), input.port});
+        if (std::find(failed.begin(), failed.end(), input.task) != failed.end())
+          failures.push_back({source, input.port, failure_reason(job_.output, source)});
+        else
+          inputs.push_back({source, artifact_path(job_.output, source), input.port});
       }
       ArtifactWriter output(artifact_path(job_.output, task.info), key_without(task.key, missing), task.made_from);
       StageContext context(task.info, info_, inputs_.cohort,
-                           StoreView(task.info.id(), task.info.held_out, std::move(inputs)), output, log_,
-                           stop_signal_received,
+                           StoreView(task.info.id(), task.info.held_out, std::move(inputs), std::move(failures)),
+                           output, log_, stop_signal_received,
                            {artifact_path(job_.output, task.info), task.made_from, missing, group});
       stage_of(task).run(context);
       if (context.is_first_of_group()) {
         output.commit();
         context.remove_state();
+        std::error_code ignored;
+        fs::remove(failure_path(job_.output, task.info), ignored);
       }
     } catch (const TaskFailure& failure) {
-      if (group == nullptr || group->rank() == 0) log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
+      if (group == nullptr || group->rank() == 0) {
+        log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
+        write_file_atomically(failure_path(job_.output, task.info), failure.what());
+      }
       return {TaskStatus::failed, failure.what(), seconds(), comm_.rank()};
     } catch (const Stopped&) {
       return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};
@@ -260,6 +293,7 @@ class JobRun {
       // What only the work itself could find wrong with a patient (no artery in sight) is skipped as the checks skip.
       if (error.code() == ExitCode::input && task.info.scope == Scope::patient && job_.cohort.on_error == "skip") {
         log_.error(fmt::format("{}: {}", task.info.id(), error.what()));
+        write_file_atomically(failure_path(job_.output, task.info), error.what());
         return {TaskStatus::failed, error.what(), seconds(), comm_.rank()};
       }
       log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});

@@ -28,6 +28,7 @@ class Binning final : public StageWith<BinningOptions> {
     StageType type;
     type.name = "binning";
     type.scope = Scope::fold;
+    type.version = 2;
     type.summary =
         "Draws each fold's training and validation voxels in equal numbers from equal-width bins of the target. Writes "
         "indices, no patches.";
@@ -146,6 +147,7 @@ class Binning final : public StageWith<BinningOptions> {
     const auto draws = draw_balanced(members, total, random);
 
     std::vector<std::int32_t> chosen;
+    Agreement targets;  // their SD is the error of the best constant
     std::vector<std::size_t> next(draws.size(), 0);
     std::vector<std::int64_t> met(draws.size(), 0);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -156,6 +158,7 @@ class Binning final : public StageWith<BinningOptions> {
              ++next[c]) {
           chosen.push_back(static_cast<std::int32_t>(i));
           chosen.push_back(static_cast<std::int32_t>(voxel));
+          targets.add(target, target);
         }
       });
     }
@@ -172,7 +175,11 @@ class Binning final : public StageWith<BinningOptions> {
                                       {"set", set},
                                       {"bins_with_replacement", short_bins},
                                       {"empty_bins", empty_bins}});
-    return {{"members", members}, {"drawn", drawn}, {"with_replacement", repeated}};
+    return {{"members", members},
+            {"drawn", drawn},
+            {"with_replacement", repeated},
+            {"target_mean", targets.mean_reference()},
+            {"target_sd", targets.sd_of_reference()}};
   }
 };
 

@@ -131,6 +131,13 @@ void HtmlPage::plot(const std::string& svg, const std::string& caption) {
   body_ += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", svg, html_escape(caption));
 }
 
+void HtmlPage::plots(const std::vector<TitledPlot>& plots, const std::string& caption) {
+  body_ += "<figure>\n<div class=\"plots\">\n";
+  for (const auto& plot : plots)
+    body_ += fmt::format("<div><h4>{}</h4>\n{}</div>\n", html_escape(plot.title), plot.svg);
+  body_ += fmt::format("</div>\n<figcaption>{}</figcaption>\n</figure>\n", html_escape(caption));
+}
+
 void HtmlPage::details(const std::string& summary, const std::string& text) {
   body_ += fmt::format("<details><summary>{}</summary><div class=\"inside\"><pre>{}</pre></div></details>\n",
                        html_escape(summary), html_escape(text));

@@ -43,6 +43,12 @@ struct ColourLegend {
   std::string units;
 };
 
+/// A plot by svg_lines with its title above.
+struct TitledPlot {
+  std::string title;
+  std::string svg;
+};
+
 /// A headline number.
 struct Tile {
   std::string label;
@@ -69,6 +75,8 @@ class HtmlPage {
   void figure(const std::vector<Panel>& panels, const std::vector<ColourLegend>& legends, const std::string& caption);
   /// `svg` is written as it is: it must come from svg_lines.
   void plot(const std::string& svg, const std::string& caption);
+  /// Compact plots beside each other, each under its title.
+  void plots(const std::vector<TitledPlot>& plots, const std::string& caption);
   /// Preformatted text behind a fold.
   void details(const std::string& summary, const std::string& text);
   /// Opens a fold; everything until end_fold() is inside. Folds do not nest and end with their section.

@@ -54,6 +54,8 @@ figcaption{color:var(--soft);font-size:.9rem;margin-top:.6rem}
 .legend div{display:flex;align-items:center;gap:.5rem}
 .legend img{width:10rem;height:.8rem;border-radius:3px}
 svg.plot{display:block;width:100%;max-width:52rem;height:auto;font-size:12px;fill:currentColor}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.6rem 1rem}
+.plots h4{font-size:.9rem;font-weight:600;margin:0 0 .3rem}
 svg.plot path{fill:none;stroke-linejoin:round}
 svg .axis{stroke:var(--soft)}
 svg .grid{stroke:var(--line);stroke-opacity:1}

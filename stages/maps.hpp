@@ -81,6 +81,22 @@ inline DatasetSpec network_spec() {
   return {"network", {"byte"}, "1", ElementType::uint8, "weights in safetensors format"};
 }
 
+/// Training curves of a fold [curve, time], each over its patient's AIF peak, and their targets [curve] in the unit of
+/// the fold's parameter.
+inline DatasetSpec exemplar_curves_spec() {
+  return {"exemplar_curves", {"curve", "time"}, "1", ElementType::float32, "training curves over the AIF's peak"};
+}
+inline DatasetSpec exemplar_targets_spec() {
+  return {"exemplar_targets", {"curve"}, "of the parameter", ElementType::float32, "targets of these curves"};
+}
+/// Estimates by the nearest training curve (z, y, x): no map for users, a baseline for the evaluation.
+inline DatasetSpec nearest_map_spec(Parameter p) {
+  auto spec = map_spec(p);
+  spec.name = "nearest_" + spec.name;
+  spec.long_name += " of the nearest training curve";
+  return spec;
+}
+
 /// Results of the evaluation: the bytes of tables/results.json.
 inline DatasetSpec results_spec() {
   return {"results", {"byte"}, "1", ElementType::uint8, "results of the evaluation as JSON"};

@@ -12,8 +12,6 @@
 namespace perfpipe {
 namespace {
 
-constexpr double width = 640.0;
-constexpr double height = 300.0;
 constexpr double left = 62.0;
 constexpr double right = 14.0;
 constexpr double top = 30.0;  // the legend stands here
@@ -50,6 +48,13 @@ bool fit(Scale& scale, const std::vector<PlotLine>& lines, std::vector<double> P
   }
   if (scale.logarithmic && high - low >= 1.0) {
     for (double p = std::floor(low); p <= std::ceil(high); p += 1.0) ticks.push_back(p);
+  } else if (scale.logarithmic) {  // less than a decade: 1, 2, 5, 10 around all values
+    for (double p = std::floor(low); p <= std::ceil(high); p += 1.0)
+      for (double m : {1.0, 2.0, 5.0}) {
+        const double tick = p + std::log10(m);
+        if (!ticks.empty() && tick <= low) ticks.clear();
+        if (ticks.empty() || ticks.back() < high) ticks.push_back(tick);
+      }
   } else {
     ticks = round_ticks(low, high, count);
   }
@@ -60,7 +65,10 @@ bool fit(Scale& scale, const std::vector<PlotLine>& lines, std::vector<double> P
   return true;
 }
 
-std::string tick_text(double value) { return fmt::format("{:.6g}", std::abs(value) < 1e-12 ? 0.0 : value); }
+std::string tick_text(double value) {
+  if (std::abs(value) < 1e-12) return "0";
+  return std::abs(value) < 1000.0 ? fmt::format("{:.4g}", value) : fmt::format("{:.6g}", value);
+}
 
 std::string text(double x, double y, const char* anchor, const std::string& words, const char* more = "") {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more,
@@ -101,6 +109,7 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
     if (line.x.size() != line.y.size())
       throw IoError(
           fmt::format("plot line \"{}\": {} x values and {} y values", line.name, line.x.size(), line.y.size()));
+  const double width = axes.compact ? 380.0 : 640.0, height = axes.compact ? 270.0 : 300.0;
   std::string svg =
       fmt::format("<svg class=\"plot\" font-size=\"12\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width,
                   height, html_escape(axes.y_title + " over " + axes.x_title));
@@ -108,7 +117,7 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
   Scale sy{0.0, 1.0, height - bottom, top, axes.log_y};
   std::vector<double> x_ticks;
   std::vector<double> y_ticks;
-  if (!fit(sx, lines, &PlotLine::x, x_ticks, 8) || !fit(sy, lines, &PlotLine::y, y_ticks, 5))
+  if (!fit(sx, lines, &PlotLine::x, x_ticks, axes.compact ? 5 : 8) || !fit(sy, lines, &PlotLine::y, y_ticks, 5))
     return svg + text(width / 2, height / 2, "middle", "no data to draw") + "</svg>\n";
 
   for (double tick : x_ticks) svg += text(sx.at(tick), height - bottom + 18, "middle", tick_text(tick));
@@ -122,8 +131,9 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
       "<path class=\"axis\" fill=\"none\" stroke=\"currentColor\" d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}\"/>\n", left,
       top, height - bottom, width - right);
   svg += text((left + width - right) / 2, height - 8, "middle", axes.x_title);
-  svg += text(0, 0, "middle", axes.y_title,
-              fmt::format(" transform=\"translate(14 {:.1f}) rotate(-90)\"", (top + height - bottom) / 2).c_str());
+  if (!axes.compact)
+    svg += text(0, 0, "middle", axes.y_title,
+                fmt::format(" transform=\"translate(14 {:.1f}) rotate(-90)\"", (top + height - bottom) / 2).c_str());
 
   double legend = left;
   int colour = 0;

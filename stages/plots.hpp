@@ -16,7 +16,8 @@ struct PlotLine {
 struct PlotAxes {
   std::string x_title;
   std::string y_title;
-  bool log_y = false;  ///< decimal logarithm; points at or below 0 are left out
+  bool log_y = false;    ///< decimal logarithm; points at or below 0 are left out
+  bool compact = false;  ///< smaller, to stand beside others in a row under a title of its own
 };
 
 /// An SVG element with axes, ticks at round numbers, one line per series and a legend. Colours come from the page's CSS

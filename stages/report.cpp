@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -42,9 +43,9 @@ class Report final : public StageWith<ReportOptions> {
     Ports ports;
     for (const auto& spec : map_specs()) ports.reads.push_back({spec, "", true, true});
     for (Parameter p : {Parameter::cbf, Parameter::tmax}) ports.reads.push_back({tissue_mask_spec(p), "", false, true});
-    for (const auto& spec :
-         {results_spec(), brain_mask_spec(), concentration_spec(), tissue_curves_spec(), aif_spec(), network_spec()})
+    for (const auto& spec : {results_spec(), brain_mask_spec(), concentration_spec(), tissue_curves_spec(), aif_spec()})
       ports.reads.push_back({spec, "", false, true});
+    for (const auto& port : training_ports()) ports.reads.push_back(port);
     return ports;
   }
   std::vector<std::filesystem::path> files(const TaskInfo&, const Cohort& cohort) const override {
@@ -62,7 +63,7 @@ class Report final : public StageWith<ReportOptions> {
 
   void run(StageContext& context) const override {
     const Cohort& cohort = context.cohort();
-    const auto trainings = read_trainings(context);
+    const auto trainings = read_trainings(context, true);
     HtmlPage page(
         "Perfusion estimation",
         fmt::format("{} series of {} subjects, {} layout · perfpipe {} · seed {} · for research use, not for diagnosis",
@@ -100,16 +101,23 @@ class Report final : public StageWith<ReportOptions> {
     else
       page.note(NoteKind::information,
                 "This job has no evaluation, or it failed: add `evaluation` before `report` for tables of errors.");
+    if (evaluated)
+      for (const auto& note : incomplete_notes(results)) page.note(NoteKind::warning, note);
+    for (const auto& note : training_notes(trainings)) page.note(NoteKind::warning, note);
     for (const auto& note : reduced_budget_notes(trainings)) page.note(NoteKind::information, note);
     for (const auto& skipped : context.cohort().skipped)
       page.note(NoteKind::warning, fmt::format("{} was left out: {}", skipped.name, skipped.reason));
-    for (const auto& series : unfinished(context))
-      page.note(NoteKind::warning, series + " has no maps: one of its tasks failed; see the log.");
+    for (const auto& series : unfinished(context)) page.note(NoteKind::warning, series + " has no maps.");
+    std::set<std::string> told;
+    for (const auto& failed : context.store().failed())
+      if (failed.port != "network" && told.insert(failed.task.id()).second)  // trainings have notes of their own
+        page.note(NoteKind::warning, fmt::format("{} failed: {}", failed.task.id(), failed.reason));
     if (!evaluated || results.at("errors").empty()) return;
     page.section("Errors");
     add_error_tables(page, results);
     page.section("Errors by patient");
     add_patient_tables(page, results);
+    add_clinical_tables(page, results);
   }
 
   static std::vector<std::string> unfinished(StageContext& context) {

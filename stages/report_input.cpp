@@ -1,7 +1,6 @@
 #include "stages/report_input.hpp"
 
 #include "formats/nifti_image.hpp"
-#include "model/bicnn.hpp"
 #include "stages/maps.hpp"
 
 #include <algorithm>
@@ -102,17 +101,6 @@ void read_curves(StageContext& context, const Series& series, PatientView& view)
         view.warnings.push_back(warning);
 }
 
-void read_filters(const ArtifactReader& reader, const std::string& source, TrainingView& t) {
-  const auto raw = reader.read<std::uint8_t>("network");
-  t.taps = filter_samples;
-  for (auto& tensor : parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, source).tensors) {
-    if (tensor.name == "ctc.conv1.weight")
-      t.tissue_filters = std::move(tensor.values);
-    else if (tensor.name == "aif.conv1.weight")
-      t.aif_filters = std::move(tensor.values);
-  }
-}
-
 }  // namespace
 
 std::optional<ArtifactReader> open_input(StageContext& context, const std::string& port, const std::string& task) {
@@ -132,31 +120,6 @@ PatientView read_patient_view(StageContext& context, const Series& series) {
   for (Parameter p : {Parameter::cbf, Parameter::tmax}) read_masks(context, series, p, view);
   read_curves(context, series, view);
   return view;
-}
-
-std::vector<TrainingView> read_trainings(StageContext& context) {
-  std::vector<TrainingView> trainings;
-  for (const auto& input : context.store().inputs("network")) {
-    const auto reader = context.store().open(input);
-    const auto& meta = reader.metadata();
-    TrainingView t;
-    t.held_out = input.task.held_out;
-    t.parameter = input.task.parameter;
-    t.recipe = meta.at("recipe");
-    t.epochs = meta.at("epochs");
-    t.samples = meta.at("samples");
-    t.epoch_of_weights = meta.at("epoch_of_weights");
-    const auto epochs = reader.read<double>("epochs");  // learning rate, training loss, validation loss, gradient norm
-    for (std::size_t i = 0; i + 3 < epochs.size(); i += 4) {
-      t.training_loss.push_back(epochs[i + 1]);
-      t.validation_loss.push_back(epochs[i + 2]);
-    }
-    const bool first = std::none_of(trainings.begin(), trainings.end(),
-                                    [&](const auto& known) { return known.parameter == t.parameter; });
-    if (first) read_filters(reader, input.file.string(), t);
-    trainings.push_back(std::move(t));
-  }
-  return trainings;
 }
 
 }  // namespace perfpipe

@@ -16,7 +16,4 @@ std::optional<ArtifactReader> open_input(StageContext& context, const std::strin
 /// Maps, masks, AIF and facts of one series that was imported. Holds all its maps in memory: 4 bytes per voxel each.
 PatientView read_patient_view(StageContext& context, const Series& series);
 
-/// All trainings in the order of the folds, with the filters of the first fold of each parameter.
-std::vector<TrainingView> read_trainings(StageContext& context);
-
 }  // namespace perfpipe

@@ -4,6 +4,7 @@
 #include "core/parameters.hpp"
 #include "stages/html.hpp"
 #include "stages/plots.hpp"
+#include "stages/training_records.hpp"
 
 #include <array>
 #include <cstdint>
@@ -13,21 +14,6 @@
 #include <nlohmann/json.hpp>
 
 namespace perfpipe {
-
-/// One training: a held-out subject and a parameter.
-struct TrainingView {
-  std::string held_out;
-  Parameter parameter = Parameter::cbf;
-  std::string recipe;
-  std::int64_t epochs = 0;
-  std::int64_t samples = 0;
-  std::int64_t epoch_of_weights = 0;
-  std::vector<double> training_loss;  ///< mean squared error after each epoch
-  std::vector<double> validation_loss;
-  std::vector<float> tissue_filters;  ///< [maps, taps] of the first layer; empty if they are not to be shown
-  std::vector<float> aif_filters;
-  std::int64_t taps = 0;
-};
 
 /// Maps of one maker, or the truth; a parameter without a map is empty. (z, y, x), as stored.
 struct MapSet {
@@ -72,10 +58,18 @@ void add_error_tables(HtmlPage& page, const nlohmann::ordered_json& results);
 /// RMSE, Dice and volumes of each patient, for every pair of maker and reference.
 void add_patient_tables(HtmlPage& page, const nlohmann::ordered_json& results);
 
+/// Clinical volumes of each patient and how they agree with the reference's. Nothing without any.
+void add_clinical_tables(HtmlPage& page, const nlohmann::ordered_json& results);
+
+/// Warnings about what is missing or suspicious: tables without some patients, trainings that failed or collapsed.
+std::vector<std::string> incomplete_notes(const nlohmann::ordered_json& results);
+std::vector<std::string> training_notes(const std::vector<TrainingView>& trainings);
+
 /// Says which trainings had fewer epochs or samples than the paper's; empty if none had.
 std::vector<std::string> reduced_budget_notes(const std::vector<TrainingView>& trainings);
 
-/// Training curves and learned filters of each parameter, and a table of all trainings.
+/// Course of the trainings (losses, learning rate, gradient norm; all folds of a parameter in one plot) and learned
+/// filters of each parameter, and a table of all trainings.
 void add_trainings(HtmlPage& page, const std::vector<TrainingView>& trainings);
 
 /// One patient's fold: AIF, maps beside each other with their difference, mask outlines. `ranges` by parameter.

@@ -320,6 +320,22 @@ TEST_F(BadInput, FailedTrainingsAreListedAndTheRestIsDone) {
   EXPECT_TRUE(fs::exists(folder_ / "out/weights/without-sub-01/cbf.safetensors"));
   EXPECT_TRUE(fs::exists(folder_ / "out/derivatives/sub-01/perf/sub-01_desc-cnn_cbf.nii.gz"));
   EXPECT_FALSE(fs::exists(folder_ / "out/derivatives/sub-01/perf/sub-01_desc-cnn_tmax.nii.gz"));
+
+  // Report and tables say what failed and why.
+  const std::string report = file_bytes(folder_ / "out/report/index.html");
+  EXPECT_NE(report.find("The training of Tmax without sub-01 failed: "), std::string::npos);
+  EXPECT_NE(report.find("lower training.learning_rate"), std::string::npos);
+  const auto trainings = lines_of(file_bytes(folder_ / "out/tables/trainings.csv"));
+  EXPECT_EQ(trainings.size(), 13u) << "a heading, and 12 trainings that failed or not";
+  EXPECT_TRUE(has_line(trainings, {"training,sub-01,tmax,", "not finite"}));
+  const auto results = file_bytes(folder_ / "out/tables/results.json");
+  EXPECT_NE(results.find("training/fold-sub-03_tmax"), std::string::npos);
+
+  // What is mended leaves no trace of the failure.
+  EXPECT_TRUE(ended(run({}), 0));
+  EXPECT_EQ(file_bytes(folder_ / "out/report/index.html").find("failed: "), std::string::npos);
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out/store"))
+    EXPECT_NE(entry.path().extension(), ".failed") << entry.path();
 }
 
 TEST_F(BadInput, SkippingEveryoneIsAnError) {

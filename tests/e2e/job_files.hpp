@@ -40,6 +40,8 @@ inline constexpr char cross_validation_job[] =
     "  - aif\n"
     "  - bsvd_targets\n"
     "  - binning: {samples: 300}\n"
+    "  - exemplars: {samples: 100}\n"
+    "  - neighbours\n"
     "  - training: {epochs: 1}\n"
     "  - inference\n"
     "  - masking\n"

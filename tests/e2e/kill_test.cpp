@@ -133,7 +133,7 @@ std::vector<std::string> long_trainings(const std::string& output, int epochs) {
           "--set",
           "training.parameters=[mtt]",
           "--set",
-          "binning.samples=1500",
+          "binning.samples=1000",
           "--set",
           "training.epochs=" + std::to_string(epochs)};
 }
@@ -145,18 +145,24 @@ std::map<std::string, std::string> weights_in(const fs::path& output) {
   return weights;
 }
 
+bool state_is_saved(const fs::path& output) {
+  std::error_code error;
+  for (fs::directory_iterator it(output / "store/training", error), end; !error && it != end; it.increment(error))
+    if (const auto name = it->path().filename().string(); name.ends_with(".state.h5") && !name.starts_with('.'))
+      return true;
+  return false;
+}
+
 TEST_F(Kill, InTheMiddleOfATrainingItGoesOnFromThere) {
-  const auto undisturbed = run_command(mpirun_words(2, long_trainings("long", 8)), options_in(*folder), 120.0);
+  const auto undisturbed = run_command(mpirun_words(2, long_trainings("long", 6)), options_in(*folder), 120.0);
   ASSERT_TRUE(ended(undisturbed, 0));
   const auto whole = weights_in(*folder / "long");
   ASSERT_EQ(whole.size(), 3u);
   for (const int signal : {SIGUSR1, SIGKILL}) {
     fs::remove_all(*folder / "out");
-    Command command(mpirun_words(2, long_trainings("out", 8)), options_in(*folder));
-    const auto log = *folder / "out/logs/rank-000.jsonl";
-    while (command.running() && command.seconds() < 60.0 &&
-           !(fs::exists(log) && file_bytes(log).find("\"event\":\"epoch\"") != std::string::npos))
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    Command command(mpirun_words(2, long_trainings("out", 6)), options_in(*folder));
+    while (command.running() && command.seconds() < 60.0 && !state_is_saved(*folder / "out"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ASSERT_TRUE(command.running());
     if (signal == SIGKILL)
       command.kill_all();
@@ -167,7 +173,7 @@ TEST_F(Kill, InTheMiddleOfATrainingItGoesOnFromThere) {
       EXPECT_TRUE(ended(stopped, 75));
     }
     // Four ranks for at most three trainings: some are shared.
-    const auto result = run_command(mpirun_words(4, long_trainings("out", 8)), options_in(*folder), 120.0);
+    const auto result = run_command(mpirun_words(4, long_trainings("out", 6)), options_in(*folder), 120.0);
     ASSERT_TRUE(ended(result, 0));
     std::string logs;
     for (const auto& entry : fs::directory_iterator(*folder / "out/logs")) logs += file_bytes(entry.path());
@@ -180,10 +186,10 @@ TEST_F(Kill, InTheMiddleOfATrainingItGoesOnFromThere) {
 
 TEST_F(Kill, MoreEpochsGoOnFromAFinishedTraining) {
   ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("out", 2)), options_in(*folder), 120.0), 0));
-  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("out", 5)), options_in(*folder), 120.0), 0));
-  EXPECT_NE(file_bytes(*folder / "out/logs/rank-000.jsonl").find("goes on after epoch 2 of 5"), std::string::npos);
-  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("five", 5)), options_in(*folder), 120.0), 0));
-  EXPECT_EQ(weights_in(*folder / "out"), weights_in(*folder / "five"));
+  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("out", 4)), options_in(*folder), 120.0), 0));
+  EXPECT_NE(file_bytes(*folder / "out/logs/rank-000.jsonl").find("goes on after epoch 2 of 4"), std::string::npos);
+  ASSERT_TRUE(ended(run_command(mpirun_words(2, long_trainings("four", 4)), options_in(*folder), 120.0), 0));
+  EXPECT_EQ(weights_in(*folder / "out"), weights_in(*folder / "four"));
 }
 
 TEST_F(Kill, SignalsStopASerialJobResumably) {

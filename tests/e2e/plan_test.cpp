@@ -59,16 +59,16 @@ class Plan : public testing::Test {
 std::unique_ptr<TempFolder> Plan::folder;
 std::map<std::string, std::string> Plan::finished;
 
-const std::set<std::string> from_binning{"binning",    "training", "inference", "masking",
-                                         "evaluation", "export",   "report"};
+const std::set<std::string> from_binning{"binning", "exemplars",  "neighbours", "training", "inference",
+                                         "masking", "evaluation", "export",     "report"};
 
 TEST_F(Plan, FinishedJobIsReusedWhole) {
   const auto plan = look({"--dry-run"});
   EXPECT_TRUE(ended(plan, 0));
   const auto counts = task_counts(plan.out);
-  // import, interpolation, aif, bsvd_targets, inference, masking, export of 3 patients; binning and training of 3 × 4
-  // folds; evaluation; report.
-  EXPECT_EQ(counts.all, 7 * 3 + 2 * 12 + 2);
+  // import, interpolation, aif, bsvd_targets, neighbours, inference, masking, export of 3 patients; binning, exemplars
+  // and training of 3 × 4 folds; evaluation; report.
+  EXPECT_EQ(counts.all, 8 * 3 + 3 * 12 + 2);
   EXPECT_EQ(counts.to_run, 0);
   EXPECT_EQ(counts.reused, counts.all);
   const auto again = look({});
@@ -138,7 +138,7 @@ TEST_F(Plan, FoldsReadNothingOfTheHeldOutPatient) {
     }
     EXPECT_EQ(of_others, 2) << lines[i] << "\n" << lines[i + 1];
   }
-  EXPECT_EQ(folds, 24);
+  EXPECT_EQ(folds, 36);
 }
 
 TEST_F(Plan, DryRunOfANewJobPrintsTasksAndCreatesNothing) {
@@ -160,7 +160,7 @@ TEST_F(Plan, ManifestSaysWhatWasDone) {
   const auto manifest = nlohmann::json::parse(file_bytes(*folder / "out/manifest.json"));
   EXPECT_EQ(manifest.at("complete"), true);
   EXPECT_TRUE(manifest.at("failures").empty());
-  EXPECT_EQ(manifest.at("tasks").size(), 47u);
+  EXPECT_EQ(manifest.at("tasks").size(), 62u);
   EXPECT_EQ(manifest.at("job").at("stages").at(1).at("interpolation").at("samples"), 70) << "defaults are written out";
 }
 

@@ -3,6 +3,7 @@
 #include "tests/stages/stage_run.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -77,6 +78,21 @@ TEST_F(Binning, BinsHoldEqualNumbersOfTheirValues) {
     ++drawn[std::min(3, static_cast<int>(0.2 * training[i] / edges[4] * 4.0))];
   EXPECT_EQ(drawn, (std::map<int, int>{{0, 20}, {1, 20}, {2, 20}, {3, 20}}));
   EXPECT_EQ(left.metadata().at("training").at("drawn"), nlohmann::json({20, 20, 20, 20}));
+}
+
+TEST_F(Binning, SaysHowTheDrawnTargetsSpread) {
+  const auto left = result("sub-01");
+  const auto draws = left.read<std::int32_t>("validation_draws");
+  double sum = 0.0, squares = 0.0;
+  for (std::size_t i = 1; i < draws.size(); i += 2) {
+    const double target = 0.1f * static_cast<float>(draws[i]);
+    sum += target;
+    squares += target * target;
+  }
+  const double n = static_cast<double>(draws.size() / 2);
+  EXPECT_NEAR(left.metadata().at("validation").at("target_mean").get<double>(), sum / n, 1e-5);
+  EXPECT_NEAR(left.metadata().at("validation").at("target_sd").get<double>(),
+              std::sqrt(squares / n - sum / n * sum / n), 1e-5);
 }
 
 TEST_F(Binning, TheValidationPatientDecidesNothingOfTheTraining) {

@@ -1,5 +1,7 @@
 #include "stages/evaluation_results.hpp"
 
+#include "stages/evaluation_tables.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <sstream>
@@ -109,8 +111,103 @@ TEST(EvaluationResults, DiceIsPerPatientWithVolumes) {
 TEST(EvaluationResults, LimitsOfAgreementAreBlandAndAltmans) {
   const auto row = to_json(hand_made()).at("errors").at(0).at("patients").at(0);
   const double sd = std::sqrt(18.0);  // of the differences 3 and -3
-  EXPECT_NEAR(row.at("limits_of_agreement").at(0).get<double>(), -1.96 * sd, 1e-9);
-  EXPECT_NEAR(row.at("limits_of_agreement").at(1).get<double>(), 1.96 * sd, 1e-9);
+  EXPECT_NEAR(row.at("lower_limit").get<double>(), -1.96 * sd, 1e-9);
+  EXPECT_NEAR(row.at("upper_limit").get<double>(), 1.96 * sd, 1e-9);
+}
+
+TEST(EvaluationResults, StandBesideThePaperWhereItHasThem) {
+  auto results = hand_made(Parameter::tmax);
+  auto row = to_json(results).at("errors").at(0);
+  EXPECT_DOUBLE_EQ(row.at("paper_percent_of_maximum"), 100.0 * 1.33 / 11.0);
+  EXPECT_DOUBLE_EQ(row.at("paper_percent_of_reported_maximum"), 100.0 * 1.33 / 69.0);
+  EXPECT_DOUBLE_EQ(to_json(results).at("dice").at(0).at("paper_dice"), 0.811);
+  results.errors[0].reference = results.overlaps[0].reference = "truth";
+  EXPECT_TRUE(to_json(results).at("errors").at(0).at("paper_armse").is_null());
+  EXPECT_TRUE(to_json(results).at("dice").at(0).at("paper_dice").is_null());
+}
+
+TEST(EvaluationResults, EachPatientHasItsOwnPercentages) {
+  const auto patient = to_json(hand_made(Parameter::tmax)).at("errors").at(0).at("patients").at(0);
+  EXPECT_DOUBLE_EQ(patient.at("percent_of_maximum"), 100.0 * 3.0 / 11.0);
+  EXPECT_DOUBLE_EQ(patient.at("percent_of_reported_maximum"), 100.0 * 3.0 / 69.0);
+  EXPECT_DOUBLE_EQ(patient.at("percent_of_percentile99"), 10.0);
+  EXPECT_DOUBLE_EQ(patient.at("percent_of_sd"), 30.0);
+  EXPECT_TRUE(to_json(hand_made()).at("errors").at(0).at("patients").at(1).at("percent_of_sd").is_null())
+      << "one voxel has no SD";
+}
+
+TEST(EvaluationResults, TheNearestNeighbourStandsThereIfAllPatientsHaveIt) {
+  auto results = hand_made();
+  EXPECT_TRUE(to_json(results).at("errors").at(0).at("nearest_armse").is_null());
+  auto& patients = results.errors[0].patients;
+  patients[0].nearest.emplace().add(14.0, 10.0);
+  EXPECT_TRUE(to_json(results).at("errors").at(0).at("nearest_armse").is_null()) << "one of two";
+  EXPECT_DOUBLE_EQ(to_json(results).at("errors").at(0).at("patients").at(0).at("nearest_rmse"), 4.0);
+  patients[1].nearest.emplace().add(32.0, 40.0);
+  EXPECT_DOUBLE_EQ(to_json(results).at("errors").at(0).at("nearest_armse"), 6.0);
+}
+
+TEST(EvaluationResults, PatientsOfTheCohortThatAreMissingAreNamed) {
+  auto results = hand_made();
+  results.cohort = {"sub-01", "sub-02", "sub-03"};
+  const auto json = to_json(results);
+  EXPECT_EQ(json.at("errors").at(0).at("missing"), ordered_json({"sub-03"}));
+  EXPECT_EQ(json.at("dice").at(0).at("missing"), ordered_json({"sub-03"}));
+  EXPECT_NE(summary_text(json).find("INCOMPLETE: without sub-03"), std::string::npos);
+}
+
+TEST(EvaluationResults, TrainingsSayHowTheyWentAndWhichFailed) {
+  EvaluationResults results;
+  TrainingView good, failed;
+  good.held_out = "sub-01";
+  good.validation_loss = {25.0, 16.0, 20.0};
+  good.constant_loss = 64.0;
+  good.seed = 3;
+  failed.held_out = "sub-02";
+  failed.failure = "loss is \"nan\", at step 3";
+  results.trainings = {good, failed};
+  results.failures.push_back({TaskInfo{}, "network", failed.failure});
+  const auto json = to_json(results);
+  EXPECT_DOUBLE_EQ(json.at("trainings").at(0).at("validation_rmse"), 4.0);
+  EXPECT_DOUBLE_EQ(json.at("trainings").at(0).at("constant_validation_rmse"), 8.0);
+  EXPECT_EQ(json.at("trainings").at(0).at("collapsed"), false);
+  EXPECT_TRUE(json.at("trainings").at(1).at("validation_rmse").is_null());
+  EXPECT_EQ(json.at("failures").at(0).at("reason"), failed.failure);
+  EXPECT_NE(trainings_csv(json).find(",\"loss is \"\"nan\"\", at step 3\"\n"), std::string::npos)
+      << trainings_csv(json);
+}
+
+TEST(TrainingViews, CollapsedAreThoseThatAConstantEquals) {
+  TrainingView t;
+  EXPECT_FALSE(t.collapsed()) << "nothing known";
+  t.validation_loss = {std::nan(""), 12.0, 9.6};
+  EXPECT_FALSE(t.collapsed()) << "no constant known";
+  t.constant_loss = 10.0;
+  EXPECT_TRUE(t.collapsed()) << "4 % of the variance explained";
+  t.validation_loss.push_back(9.4);
+  EXPECT_FALSE(t.collapsed());
+}
+
+TEST(ClinicalTables, VolumesAgreeAsBlandAndAltmanSay) {
+  EvaluationResults results;
+  results.reference = "bsvd";
+  for (const auto& [maker, voxels] : {std::pair{"bsvd", 10}, std::pair{"cnn", 16}}) {
+    ClinicalTable table{maker, {}};
+    for (int patient = 1; patient <= 2; ++patient) {
+      ClinicalVolumes volumes(0.5);
+      volumes.see_normal(50.0, 1.0);
+      for (int i = 0; i < voxels * patient; ++i) volumes.add(10.0, 7.0);
+      table.patients.push_back({"sub-0" + std::to_string(patient), volumes});
+    }
+    results.clinical.push_back(table);
+  }
+  const auto json = to_json(results);
+  ASSERT_EQ(json.at("volume_agreement").size(), 6u) << "cnn against bsvd alone";
+  const auto row = json.at("volume_agreement").at(1);
+  EXPECT_EQ(row.at("volume"), "tmax_over_6_ml");
+  EXPECT_DOUBLE_EQ(row.at("bias_ml"), 4.5);  // 8 and 16 ml against 5 and 10
+  EXPECT_NEAR(row.at("upper_limit_ml").get<double>(), 4.5 + 1.96 * std::sqrt(4.5), 1e-9);
+  EXPECT_NE(clinical_csv(json).find("cnn,sub-02,16,16,0,0,16,0,1,0,"), std::string::npos) << clinical_csv(json);
 }
 
 std::vector<std::vector<std::string>> cells(const std::string& csv) {
@@ -120,6 +217,7 @@ std::vector<std::vector<std::string>> cells(const std::string& csv) {
     rows.emplace_back();
     std::istringstream fields(line);
     for (std::string field; std::getline(fields, field, ',');) rows.back().push_back(field);
+    if (line.ends_with(',')) rows.back().emplace_back();
   }
   return rows;
 }
@@ -160,6 +258,9 @@ TEST(EvaluationTables, OfNothingAreTheirHeadings) {
   EXPECT_EQ(cells(errors_csv(json)).size(), 1u);
   EXPECT_EQ(cells(patients_csv(json)).size(), 1u);
   EXPECT_EQ(cells(dice_csv(json)).size(), 1u);
+  EXPECT_EQ(cells(dice_means_csv(json)).size(), 1u);
+  EXPECT_EQ(cells(clinical_csv(json)).size(), 1u);
+  EXPECT_EQ(cells(trainings_csv(json)).size(), 1u);
 }
 
 }  // namespace

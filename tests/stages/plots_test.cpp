@@ -60,5 +60,16 @@ TEST(SvgLines, SaysWhenThereIsNothingToDraw) {
 
 TEST(SvgLines, RefusesALineWithoutPartners) { EXPECT_THROW(svg_lines({{"a", {0, 1}, {1}}}, {"x", "y"}), IoError); }
 
+TEST(SvgLines, LogarithmicAxesOfLessThanADecadeHaveRoundTicks) {
+  const auto svg = svg_lines({{"norm", {1, 2, 3}, {700, 1500, 6000}}}, {"epoch", "norm", true, true});
+  for (const char* tick : {">500<", ">1000<", ">2000<", ">5000<", ">10000<"})
+    EXPECT_NE(svg.find(tick), std::string::npos) << tick << "\n" << svg;
+  EXPECT_EQ(svg.find(">200<"), std::string::npos);
+  EXPECT_EQ(svg.find(">20000<"), std::string::npos);
+  const auto flat = svg_lines({{"rate", {1, 2}, {0.005, 0.005}}}, {"epoch", "rate", true, true});
+  EXPECT_NE(flat.find("<path class=\"line"), std::string::npos) << flat;
+  EXPECT_EQ(flat.find("nan"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace perfpipe

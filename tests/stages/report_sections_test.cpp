@@ -13,7 +13,9 @@ using Json = nlohmann::ordered_json;
 
 Json error_row(const std::string& maker, const std::string& reference, const std::string& parameter, double armse) {
   Json patients = Json::array();
-  for (const char* patient : {"sub-01", "sub-02"}) patients.push_back({{"patient", patient}, {"rmse", armse + 0.5}});
+  for (const char* patient : {"sub-01", "sub-02"})
+    patients.push_back({{"patient", patient}, {"rmse", armse + 0.5}, {"percent_of_maximum", 0.8}});
+  const auto paper = [&](double value) { return reference == "truth" ? Json(nullptr) : Json(value); };
   return {{"maker", maker},
           {"reference", reference},
           {"parameter", parameter},
@@ -21,23 +23,35 @@ Json error_row(const std::string& maker, const std::string& reference, const std
           {"armse", armse},
           {"armse_sd", 0.25},
           {"percent_of_maximum", 1.5},
+          {"percent_of_maximum_sd", 0.1},
           {"percent_of_reported_maximum", 1.25},
           {"percent_of_percentile99", 20.0},
           {"percent_of_sd", 50.0},
           {"constant_armse", 31.0},
+          {"nearest_armse", 17.5},
           {"bias", -0.75},
+          {"lower_limit", -5.0},
+          {"upper_limit", 3.5},
           {"concordance", 0.9},
           {"correlation", 0.95},
-          {"paper_armse", 27.4},
+          {"paper_armse", paper(27.4)},
+          {"paper_percent_of_maximum", paper(1.71)},
+          {"paper_percent_of_reported_maximum", paper(1.72)},
+          {"missing", Json::array()},
           {"patients", patients}};
 }
 
 Json sample_results() {
   Json dice{{"maker", "cnn"}, {"reference", "bsvd"}, {"mask", "tmax"}, {"dice", 0.7654}, {"dice_sd", 0.05}};
+  dice["paper_dice"] = 0.811;
+  dice["paper_dice_sd"] = 0.071;
+  dice["nearest_dice"] = nullptr;
   dice["patients"] = Json::array(
       {{{"patient", "sub-02"}, {"dice", 1.0}, {"both_empty", true}, {"volume_ml", 0.0}, {"reference_volume_ml", 0.0}}});
   return {{"errors", {error_row("bsvd", "truth", "cbf", 14.0), error_row("cnn", "bsvd", "cbf", 12.3)}},
-          {"dice", {dice}}};
+          {"dice", {dice}},
+          {"clinical", Json::array()},
+          {"volume_agreement", Json::array()}};
 }
 
 TrainingView training(Parameter p, const std::string& held_out, std::int64_t epochs, std::int64_t samples) {
@@ -50,6 +64,8 @@ TrainingView training(Parameter p, const std::string& held_out, std::int64_t epo
   t.epoch_of_weights = 2;
   t.training_loss = {30.0, 20.0};
   t.validation_loss = {25.0, 16.0};
+  t.learning_rate = {0.01, 0.001};
+  t.gradient_norm = {3.0, 2.0};
   return t;
 }
 
@@ -119,9 +135,88 @@ TEST(ReportPatientTables, LeaveACellOpenWhereAPatientHasNoMap) {
   add_patient_tables(page, sample_results());
   const std::string html = page.str();
   EXPECT_EQ(first_unbalanced(html), "");
-  EXPECT_NE(html.find("<td>sub-01</td><td class=\"n\">12.8</td><td class=\"n\">–</td>"), std::string::npos) << html;
-  EXPECT_NE(html.find("<td>sub-02</td><td class=\"n\">12.8</td><td class=\"n\">1.000 (both empty)</td>"),
-            std::string::npos);
+  const auto row = [](const std::string& name, const std::string& error, const std::string& percent,
+                      const std::string& dice) {
+    std::string cells = "<td>" + name + "</td>";
+    for (const auto& cell : {error, percent, dice}) cells += "<td class=\"n\">" + cell + "</td>";
+    return cells;
+  };
+  for (const auto& cells : {row("sub-01", "12.8", "0.800", "–"), row("sub-02", "12.8", "0.800", "1.000 (both empty)"),
+                            row("Mean", "12.3", "1.50", "0.765"), row("SD", "0.250", "0.100", "0.050"),
+                            row("Paper", "27.4", "1.71", "0.811"), row("Constant predictor", "31.0", "", ""),
+                            row("Nearest neighbour", "17.5", "", "–")})
+    EXPECT_NE(html.find(cells), std::string::npos) << cells << "\nnot in\n" << html;
+}
+
+TEST(ReportErrors, SaysWhichTablesLackPatients) {
+  auto results = sample_results();
+  EXPECT_TRUE(incomplete_notes(results).empty());
+  results["errors"][1]["missing"] = {"sub-03"};
+  const auto notes = incomplete_notes(results);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0], "The table of bi-CNN against bSVD, CBF, is incomplete: without sub-03.");
+}
+
+TEST(ReportErrors, HasTheLineOnSeeds) {
+  auto results = sample_results();
+  results["seed_comparison"] = {{"line", "patients <larger>"}, {"other", "runs/cv-2"}};
+  HtmlPage page("t", "s");
+  page.section("Errors");
+  add_error_tables(page, results);
+  EXPECT_NE(page.str().find("patients &lt;larger&gt;"), std::string::npos);
+  EXPECT_NE(page.str().find("runs/cv-2"), std::string::npos);
+}
+
+TEST(ReportClinicalTables, HaveARowForEachPatientAndVolume) {
+  auto results = sample_results();
+  Json patient{{"patient", "sub-01"}};
+  for (const char* field :
+       {"tmax_over_4_ml", "tmax_over_6_ml", "tmax_over_8_ml", "tmax_over_10_ml", "core_ml", "mismatch_ml"})
+    patient[field] = 12.5;
+  patient["mismatch_ratio"] = nullptr;
+  patient["hypoperfusion_intensity_ratio"] = 0.25;
+  results["clinical"] = {{{"maker", "cnn"}, {"patients", {patient}}}};
+  results["volume_agreement"] = {{{"maker", "cnn"},
+                                  {"reference", "bsvd"},
+                                  {"volume", "tmax_over_6_ml"},
+                                  {"patients", 3},
+                                  {"reference_mean_ml", 20.0},
+                                  {"bias_ml", -1.25},
+                                  {"lower_limit_ml", -8.0},
+                                  {"upper_limit_ml", 5.5},
+                                  {"concordance", 0.75}}};
+  HtmlPage page("t", "s");
+  add_clinical_tables(page, results);
+  const std::string html = page.str();
+  EXPECT_EQ(first_unbalanced(html), "");
+  for (const char* part : {"research use", "<td>Tmax &gt; 6 s</td>", ">-1.25<", ">12.5<", ">0.250<", ">–<"})
+    EXPECT_NE(html.find(part), std::string::npos) << part << "\n" << html;
+}
+
+TEST(TrainingNotes, TellFailuresAndNetworksThatAreNoBetterThanAConstant) {
+  auto failed = training(Parameter::cbf, "sub-01", 2, 100), constant = training(Parameter::mtt, "sub-02", 2, 100),
+       good = training(Parameter::mtt, "sub-03", 2, 100);
+  failed.failure = "its loss is not finite";
+  constant.constant_loss = 16.0;  // its best validation loss is that
+  good.constant_loss = 17.0;
+  const auto notes = training_notes({failed, constant, good});
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_EQ(notes[0], "The training of CBF without sub-01 failed: its loss is not finite");
+  EXPECT_NE(notes[1].find("MTT without sub-02 is no better than a constant: its validation error is 4.00 s"),
+            std::string::npos)
+      << notes[1];
+}
+
+TEST(ReportTrainings, ShowFailedOnesInTheTableAlone) {
+  auto failed = training(Parameter::cbf, "sub-01", 2, 100);
+  failed.failure = "not <finite>";
+  HtmlPage page("t", "s");
+  page.section("Networks");
+  add_trainings(page, {failed});
+  const std::string html = page.str();
+  EXPECT_EQ(first_unbalanced(html), "");
+  EXPECT_NE(html.find("failed: not &lt;finite&gt;"), std::string::npos);
+  EXPECT_EQ(html.find("<svg"), std::string::npos);
 }
 
 TEST(ReducedBudgetNotes, NameWhatIsBelowThePaperAndNothingElse) {
@@ -148,7 +243,9 @@ TEST(ReportTrainings, DrawCurvesAndFilters) {
   EXPECT_EQ(first_unbalanced(html), "");
   EXPECT_NE(html.find("Learned 1×1×36 filters"), std::string::npos);
   EXPECT_NE(html.find("<td class=\"n\">4.00</td>"), std::string::npos);  // the root of 16
-  EXPECT_EQ(html.find("class=\"faint\"") == std::string::npos, false);
+  EXPECT_NE(html.find("class=\"faint\""), std::string::npos);
+  for (const char* title : {"<h4>Loss ((s)²)</h4>", "<h4>Learning rate</h4>", "<h4>Gradient norm</h4>"})
+    EXPECT_NE(html.find(title), std::string::npos) << title;
 }
 
 TEST(ReportPatient, IsWellFormedAndComplete) {
