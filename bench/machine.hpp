@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <time.h>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -21,6 +22,19 @@ double seconds_of(const Work& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Time that the calling thread computed during a call, in s: what others take of a shared machine is not in it.
+template <class Work>
+double own_seconds_of(const Work& work) {
+  const auto now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double start = now();
+  work();
+  return now() - start;
 }
 
 /// A single-precision matrix product on the calling thread, by one library.
@@ -45,9 +59,9 @@ double copy_bandwidth(int rounds = 8);
 /// the functions should take 1 to 50 ms.
 std::vector<double> least_times(const std::vector<std::function<void()>>& functions, int rounds);
 
-/// Measures a piece of work beside the floor of its arithmetic, in turns, for as long as the benchmark runs: manual
-/// time, so register with ->UseManualTime(). Reports as counters `floor` (time / the time of `multiply_adds` at the
-/// sgemm rate, least of each), `GMAC/s` and `sgemm_GMAC/s`.
+/// Measures a piece of work on the calling thread, in that thread's own time, beside the floor of its arithmetic, in
+/// turns, for as long as the benchmark runs: manual time, so register with ->UseManualTime(). Reports as counters
+/// `floor` (time / the time of `multiply_adds` at the sgemm rate, least of each), `GMAC/s` and `sgemm_GMAC/s`.
 void run_beside_floor(benchmark::State& state, double multiply_adds, const std::function<void()>& work);
 
 }  // namespace perfpipe::bench
