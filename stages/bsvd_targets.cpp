@@ -13,6 +13,7 @@ namespace perfpipe {
 namespace {
 
 struct TargetOptions : DeconvolutionOptions {
+  TargetOptions() { threshold = default_threshold("bsvd"); }
   double hematocrit_factor = 0.73;
   double density = 1.04;
   std::string tmax = "integer";
@@ -29,9 +30,7 @@ DatasetSpec extra_spec(const ExtraMap& map) {
 
 class BsvdTargets final : public StageWith<TargetOptions> {
  public:
-  /// A threshold that the job leaves out is the method's own, and stands so in every output.
-  BsvdTargets(TargetOptions options, OptionTable<TargetOptions> options_table)
-      : StageWith(with_threshold(std::move(options)), std::move(options_table)) {}
+  using StageWith::StageWith;
 
   static StageType describe() {
     StageType type;
@@ -46,6 +45,19 @@ class BsvdTargets final : public StageWith<TargetOptions> {
         "Res 14:502 (1964)";
     return type;
   }
+  /// A threshold that the job leaves out is the method's own, and stands so in every output.
+  static void complete(ConfigNode& options, Findings&) {
+    if (options.kind != ConfigNode::Kind::map || options.find("threshold") != nullptr) return;
+    const ConfigNode* method = options.find("method");
+    const double own = method == nullptr ? 0.0 : default_threshold(method->text);
+    if (own <= 0.0) return;
+    ConfigNode threshold;
+    threshold.kind = ConfigNode::Kind::scalar;
+    threshold.text = fmt::format("{}", own);
+    threshold.where = options.where;
+    threshold.path = options.path + ".threshold";
+    options.entries.emplace_back("threshold", std::move(threshold));
+  }
   static OptionTable<TargetOptions> table() {
     OptionTable<TargetOptions> t;
     using O = TargetOptions;
@@ -58,10 +70,10 @@ class BsvdTargets final : public StageWith<TargetOptions> {
              "credible intervals; gamma_variate: fits to the first passages, then bsvd; file: maps of other software "
              "beside the series (..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
     t.number(
-        "threshold", &O::threshold, {0.0, 1.0, false, true}, "of the largest singular value",
+        "threshold", &O::threshold, {0.0, 1.0, true, true}, "of the largest singular value",
         "bsvd, ssvd, dsvd, gamma_variate: singular values below are cut off; osvd: where the search starts; "
-        "tikhonov, fixed: its weight; 0: the method's own (bsvd, gamma_variate, tikhonov 0.1; ssvd, dsvd 0.2; osvd "
-        "0.01)");
+        "tikhonov, fixed: its weight; where it is left out: the method's own (bsvd, gamma_variate, tikhonov 0.1; ssvd, "
+        "dsvd 0.2; osvd 0.01)");
     t.number("oscillation", &O::oscillation, {0.0, 1.0, true}, "",
              "osvd: limit of the oscillation index (Wu: 0.035; 0.095 at low SNR)");
     t.choice("length", &O::length, {"2N", "N"},
@@ -148,11 +160,6 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   }
 
  private:
-  static TargetOptions with_threshold(TargetOptions options) {
-    if (options.threshold == 0.0) options.threshold = default_threshold(options.method);
-    return options;
-  }
-
   void finish(StageContext& context, std::int64_t negative) const {
     const std::string label = context.task().stage == "bsvd_targets"
                                   ? (options_.method == "file" ? "target" : options_.method)

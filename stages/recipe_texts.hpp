@@ -1,4 +1,4 @@
-// The text of configs/recipes/*.yaml, compiled in by stages/CMakeLists.txt.
+// The text of configs/recipes/*.yaml, compiled in by the CMakeLists.txt there.
 #pragma once
 
 #include <string_view>
