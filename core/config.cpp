@@ -123,6 +123,25 @@ std::optional<std::int64_t> read_integer(const ConfigNode& node, const Range& ra
   return std::nullopt;
 }
 
+std::optional<std::vector<Point>> read_points(const ConfigNode& node, Findings& findings) {
+  std::vector<Point> points;
+  bool valid = node.kind == ConfigNode::Kind::sequence && !node.items.empty();
+  for (const auto& item : node.items) {
+    valid = valid && item.kind == ConfigNode::Kind::sequence && item.items.size() == 3;
+    if (!valid) break;
+    Point point{};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const auto x = read_integer(item.items[axis], {0.0, 1e6}, findings);
+      if (!x) return std::nullopt;
+      point[axis] = *x;
+    }
+    points.push_back(point);
+  }
+  if (valid) return points;
+  findings.add(node.where, node.shown() + ": expected a list of voxels, [[x, y, z], ...], each from 0");
+  return std::nullopt;
+}
+
 std::optional<bool> read_flag(const ConfigNode& node, Findings& findings) {
   if (node.kind == ConfigNode::Kind::scalar && !node.quoted && (node.text == "true" || node.text == "false"))
     return node.text == "true";

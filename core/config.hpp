@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -58,6 +59,9 @@ std::optional<double> read_number(const ConfigNode& node, const Range& range, Fi
 std::optional<std::int64_t> read_integer(const ConfigNode& node, const Range& range, Findings& findings);
 std::optional<bool> read_flag(const ConfigNode& node, Findings& findings);
 std::optional<std::string> read_text(const ConfigNode& node, Findings& findings);
+/// A list of points [[x, y, z], ...], whole numbers from 0.
+using Point = std::array<std::int64_t, 3>;
+std::optional<std::vector<Point>> read_points(const ConfigNode& node, Findings& findings);
 std::optional<std::string> read_choice(const ConfigNode& node, const std::vector<std::string>& allowed,
                                        Findings& findings);
 

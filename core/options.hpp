@@ -6,6 +6,7 @@
 #include "core/parameters.hpp"
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct OptionHelp {
   std::string meaning;
 };
 
+/// Voxels by patient name; under "" those of all patients.
+using PointsByName = std::map<std::string, std::vector<Point>>;
+
 /// Table of the options held in the struct T; T's default member values are the defaults.
 template <class T>
 class OptionTable {
@@ -39,6 +43,9 @@ class OptionTable {
   /// Exactly `count` integers, e.g. a matrix size.
   OptionTable& integers(std::string name, std::vector<std::int64_t> T::*member, std::size_t count, Range range,
                         std::string unit, std::string meaning);
+  /// Points [[x, y, z], ...] of voxels, from 0: one list for every patient (kept under ""), or a map from patient names
+  /// to lists.
+  OptionTable& points(std::string name, PointsByName T::*member, std::string meaning);
   /// One number for all parameters, or a map from parameter to number (those not named keep their default).
   OptionTable& per_parameter(std::string name, PerParameter T::*member, Range range, std::string unit,
                              std::string meaning);

@@ -107,6 +107,23 @@ OptionTable<T>& OptionTable<T>::integers(std::string name, std::vector<std::int6
 }
 
 template <class T>
+OptionTable<T>& OptionTable<T>::points(std::string name, PointsByName T::*member, std::string meaning) {
+  return add({{std::move(name), "list of [x, y, z], or map of patients to lists", "each from 0", "", "voxels",
+               std::move(meaning)},
+              [=](T& values, const ConfigNode& node, Findings& findings) {
+                PointsByName points;
+                if (node.kind != ConfigNode::Kind::map) {
+                  if (const auto list = read_points(node, findings)) points[""] = *list;
+                } else {
+                  for (const auto& [patient, entry] : node.entries)
+                    if (const auto list = read_points(entry, findings)) points[patient] = *list;
+                }
+                values.*member = std::move(points);
+              },
+              [=](const T& values) { return nlohmann::ordered_json(nlohmann::json(values.*member)); }});
+}
+
+template <class T>
 OptionTable<T>& OptionTable<T>::per_parameter(std::string name, PerParameter T::*member, Range range, std::string unit,
                                               std::string meaning) {
   return add({{std::move(name), "number, or map of cbf, cbv, mtt, tmax", range.text(), "", std::move(unit),

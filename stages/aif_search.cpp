@@ -127,6 +127,20 @@ std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int 
   return assignment;
 }
 
+float curve_area(std::span<const float> curve) {
+  double area = 0.0;
+  for (float c : curve) area += c;
+  return static_cast<float>(area);
+}
+
+float least_candidate_area(std::vector<float> areas, double share) {
+  constexpr float above_zero = 1e-30f;
+  if (areas.empty()) return above_zero;
+  const auto keep = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(areas.size())));
+  std::nth_element(areas.begin(), areas.begin() + static_cast<std::ptrdiff_t>(keep) - 1, areas.end(), std::greater<>());
+  return std::max(areas[keep - 1], above_zero);
+}
+
 std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples) {
   const auto n = static_cast<std::int64_t>(curves.size()) / samples;
   const auto at = [&](std::int64_t row, std::int64_t t) {

@@ -81,6 +81,15 @@ void read_curves(StageContext& context, const Series& series, PatientView& view)
     view.facts.push_back(fmt::format("AIF by {}: {} voxels, peak {} {} at {} s", meta.at("method").get<std::string>(),
                                      meta.at("voxels").get<std::int64_t>(), shown_number(meta.at("peak")),
                                      view.curve_units, shown_number(meta.at("time_to_peak_s"))));
+    const auto& quality = meta.at("quality");
+    view.facts.push_back(fmt::format(
+        "AIF score {}: {} s wide, baseline noise {} % of its peak{}", shown_number(quality.at("score")),
+        shown_number(quality.at("width_s")), shown_number(100.0 * quality.at("baseline_noise").get<double>()),
+        meta.at("vof_scale") == 1.0 ? ""
+                                    : ", scaled by " + shown_number(meta.at("vof_scale")) + " to the veins' area"));
+    view.aif_fit.name = "first passage (gamma-variate)";
+    view.aif_fit.x = view.aif.x;
+    view.aif_fit.y = meta.at("fit").get<std::vector<double>>();
     if (aif->has("aif_voxels") && meta.at("voxels").get<std::int64_t>() > 0)
       view.aif_voxels = voxel_mask(aif->read<std::int32_t>("aif_voxels"), series.extent);
   }

@@ -137,6 +137,7 @@ void add_patient(HtmlPage& page, const PatientView& view, const std::array<Displ
   for (const auto& warning : view.warnings) page.note(NoteKind::warning, warning);
   if (!view.aif.x.empty()) {
     std::vector<PlotLine> lines{view.aif};
+    if (!view.aif_fit.x.empty()) lines.push_back(view.aif_fit);
     if (!view.mean_curve.x.empty()) lines.push_back(view.mean_curve);
     page.plot(svg_lines(lines, {"time (s)", "concentration (" + view.curve_units + ")"}), "Arterial input function.");
   }

@@ -38,6 +38,7 @@ struct PatientView {
   std::array<std::vector<MaskSet>, 4> masks;
   std::array<std::string, 4> mask_titles;  ///< "CBF < 50.2 ml/100g/min"
   PlotLine aif;                            ///< empty where there is none
+  PlotLine aif_fit;                        ///< its first passage; may be empty
   PlotLine mean_curve;                     ///< brain mean, on its own scale
   std::string curve_units;
   std::vector<std::uint8_t> aif_voxels;  ///< (z, y, x) mask; empty where the AIF came from a table

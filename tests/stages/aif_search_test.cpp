@@ -1,6 +1,7 @@
 #include "stages/aif_search.hpp"
 
 #include "core/random.hpp"
+#include "stages/aif_peruzzo.hpp"
 #include "stages/brain_mask.hpp"
 #include "stages/concentration.hpp"
 #include "stages/phantom_simulation.hpp"
@@ -190,6 +191,21 @@ TEST_P(SimulatedPatients, HaveTheTrueAif) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Snr, SimulatedPatients, testing::Values(20.0, 50.0, 100.0, 400.0));
+
+TEST(SimulatedPatientsByPeruzzo, HaveAnAifOfTheTrueShape) {
+  // Few voxels, and the noise of the highest of them: a lower demand than Mouridsen's search meets.
+  PhantomOptions options;
+  options.size = {48, 48, 4};
+  options.snr_low = options.snr_high = 50.0;
+  for (std::int64_t n = 1; n <= 4; ++n) {
+    const auto curves = curves_of(simulate_patient(options, 1, n));
+    const auto rows = peruzzo_select(curves.tissue, samples);
+    std::vector<float> aif(samples, 0.0f);
+    for (auto row : rows)
+      for (std::size_t t = 0; t < samples; ++t) aif[t] += curves.tissue[static_cast<std::size_t>(row) * samples + t];
+    EXPECT_GE(correlation(aif, curves.true_aif), 0.97) << "patient " << n;
+  }
+}
 
 TEST(SimulatedPatientsOfAnyPerfusion, HaveTheTrueAif) {
   // Tissue of every flow, transit time and delay, as networks are trained on: more that looks like a vessel.

@@ -44,7 +44,7 @@ inline TaskInfo fold_task(const std::string& stage, const std::string& held_out,
 /// A store in a folder of its own, with artifacts of tasks.
 class StageRun {
  public:
-  StageRun() { job_.output = folder_.path(); }
+  explicit StageRun(Cohort cohort = {}) : cohort_(std::move(cohort)) { job_.output = folder_.path(); }
   JobInfo& job() { return job_; }
   Log& log() { return log_; }
 
