@@ -18,7 +18,7 @@ inline constexpr double peruzzo_same_peak = 0.04;
 inline constexpr std::size_t peruzzo_most_voxels = 6;
 inline constexpr std::size_t peruzzo_least_voxels = 4;
 /// Ward's clustering takes the square of their number: of more candidates those with the largest areas are clustered.
-inline constexpr std::size_t peruzzo_most_candidates = 1000;
+inline constexpr std::size_t peruzzo_most_candidates = 600;
 
 /// Voxels of the mask within the central ellipse of their slice: around the middle of the mask's bounding box there,
 /// with the semi-axes above. One flag a voxel, (z, y, x).
