@@ -18,6 +18,7 @@ namespace perfpipe::simd {
 /// Sixteen voxels side by side: one register of AVX-512, four of SSE. May lie anywhere in an array of floats.
 inline constexpr std::size_t lanes = 16;
 typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+typedef double DoubleLanes __attribute__((vector_size(64), aligned(8), may_alias));  // eight
 typedef std::int32_t IntLanes __attribute__((vector_size(64), aligned(4), may_alias));
 
 }  // namespace perfpipe::simd

@@ -145,9 +145,11 @@ std::int64_t deconvolve(const Deconvolution& method, std::span<const float> curv
     for (std::size_t b = begin; b < end; ++b) {
       const Block& block = blocks[b];
       if (block.count == 0) continue;
-      // Always a full block, its rest zeros: a matrix product may sum in another order for another shape.
-      for (std::size_t i = 0; i < block.count; ++i) std::copy_n(&curves[block.voxel[i] * n], n, &gathered[i * n]);
-      std::fill(gathered.begin() + static_cast<std::ptrdiff_t>(block.count * n), gathered.end(), 0.0f);
+      for (std::size_t i = 0; i < block.count; ++i)
+        for (std::size_t t = 0; t < n; ++t) gathered[t * deconvolution_block + i] = curves[block.voxel[i] * n + t];
+      for (std::size_t t = 0; t < n; ++t)
+        std::fill(&gathered[t * deconvolution_block] + block.count,
+                  &gathered[t * deconvolution_block] + deconvolution_block, 0.0f);
       method.solve(gathered.data(), scale, result);
       for (std::size_t i = 0; i < block.count; ++i) {
         const std::size_t v = block.voxel[i];

@@ -50,8 +50,8 @@ class Deconvolution {
   std::int64_t length() const { return length_; }
   double dt() const { return dt_; }  ///< s
 
-  /// `curves` [deconvolution_block, N], finite. Fills `block`, whose arrays have their sizes. A voxel's bits depend on
-  /// its curve alone, at most on its place in the block.
+  /// `curves` [N, deconvolution_block], finite: all voxels' first sample, their second, ... Fills `block`, whose arrays
+  /// have their sizes. A voxel's bits depend on its curve alone, not on its place in the block.
   virtual void solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const = 0;
 
  protected:

@@ -1,9 +1,9 @@
 #include "stages/deconvolution_bayes.hpp"
 
+#include "stages/column_product.hpp"
 #include "stages/gaussian_model.hpp"
 
 #include <algorithm>
-#include <cblas.h>
 #include <cmath>
 
 namespace perfpipe {
@@ -76,27 +76,25 @@ BayesianDeconvolution::BayesianDeconvolution(std::span<const float> aif, double 
 
 void BayesianDeconvolution::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
   for (std::size_t first = 0; first < deconvolution_block; first += bayes_lanes)
-    solve_group(curves + first * static_cast<std::size_t>(samples()), first, scale, block);
+    solve_group(curves, first, scale, block);
 }
 
 void BayesianDeconvolution::solve_group(const float* curves, std::size_t first, const ParameterScale& scale,
                                         DeconvolvedBlock& block) const {
   constexpr std::size_t voxels = bayes_lanes;
   const auto n = static_cast<std::size_t>(samples()), length = static_cast<std::size_t>(this->length());
-  const int size = static_cast<int>(n), columns = static_cast<int>(voxels);
-  const std::vector<double> wide(curves, curves + voxels * n);
+  std::vector<double> wide(n * voxels);
+  for (std::size_t t = 0; t < n; ++t) std::copy_n(curves + t * deconvolution_block + first, voxels, &wide[t * voxels]);
 
   // First all evidences, of which the largest scales the weights.
   std::vector<std::vector<float>> coefficients;
   std::vector<double> squares(n * voxels), quadratic(hypotheses_.size() * strengths * voxels), c(n * voxels);
   std::vector<double> weights(quadratic.size()), best(voxels, -INFINITY), total(voxels, 0.0);
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, size, columns, size, 1.0, hypotheses_[h].vectors.data(), size,
-                wide.data(), size, 0.0, c.data(), columns);
+    multiply_columns(hypotheses_[h].vectors.data(), n, n, wide.data(), voxels, c.data());
     for (std::size_t i = 0; i < c.size(); ++i) squares[i] = c[i] * c[i];
     double* const q = quadratic.data() + h * strengths * voxels;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(strengths), columns, size, 1.0,
-                hypotheses_[h].inverse.data(), size, squares.data(), columns, 0.0, q, columns);
+    multiply_columns(hypotheses_[h].inverse.data(), strengths, n, squares.data(), voxels, q);
     for (std::size_t g = 0; g < strengths; ++g)
       for (std::size_t v = 0; v < voxels; ++v) {
         const double evidence = log_evidence(q[g * voxels + v], hypotheses_[h].log_determinant[g], samples());
@@ -135,8 +133,7 @@ void BayesianDeconvolution::solve_group(const float* curves, std::size_t first, 
       }
     for (std::size_t i = 0; i < gain.size(); ++i)
       weighted[i] = saturated_float(gain[i] * static_cast<double>(coefficients[h][i]));
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size, columns, size, 1.0f, hypothesis.back.data(), size,
-                weighted.data(), columns, 0.0f, k.data(), columns);
+    multiply_columns(hypothesis.back.data(), n, n, weighted.data(), voxels, k.data());
     for (std::size_t t = 0; t < n; ++t) {
       const auto place = (static_cast<std::int64_t>(t + length) + hypothesis.lag) % static_cast<std::int64_t>(length);
       float* const row = residues.data() + static_cast<std::size_t>(place) * voxels;

@@ -1,10 +1,10 @@
 #include "stages/deconvolution_dsvd.hpp"
 
+#include "stages/column_product.hpp"
 #include "stages/deconvolution_linear.hpp"
 #include "stages/singular_system.hpp"
 
 #include <algorithm>
-#include <cblas.h>
 #include <cmath>
 
 namespace perfpipe {
@@ -15,23 +15,18 @@ DelayCorrectedSvd::DelayCorrectedSvd(std::span<const float> aif, double dt, doub
   const std::int64_t n = samples();
   const auto low = std::max(-n / 2, static_cast<std::int64_t>(std::ceil(delay_low / dt - 1e-9)));
   const auto high = std::min(n / 2, static_cast<std::int64_t>(std::floor(delay_high / dt + 1e-9)));
+  SingularSystem system;
   for (std::int64_t lag = low; lag <= high; ++lag) {
     // A positive lag leaves fewer unknowns and the later samples to explain; a negative one the full system, of which
     // the curve's last samples are not known.
-    Lag entry{lag, 0, n - std::max<std::int64_t>(lag, 0), {}, {}};
-    if (lag < 0 && !lags_.empty() && lags_.back().lag < 0) {
-      entry.rank = lags_.back().rank;
-      entry.project = lags_.back().project;
-      entry.back = lags_.back().back;
-    } else {
-      const auto system = toeplitz_system(aif.first(static_cast<std::size_t>(entry.samples)), dt);
-      const auto gains = truncated_gains(system, threshold);
-      const auto size = static_cast<std::size_t>(entry.samples);
-      for (std::size_t i = 0; i < gains.size() && gains[i] != 0.0; ++i, ++entry.rank)
-        for (std::size_t t = 0; t < size; ++t) {
-          entry.project.push_back(static_cast<float>(system.left[i * size + t]));
-          entry.back.push_back(checked_float(gains[i] * system.right[i * size + t]));
-        }
+    const auto size = static_cast<std::size_t>(n - std::max<std::int64_t>(lag, 0)),
+               known = static_cast<std::size_t>(n - std::abs(lag)), first = size - known;
+    if (system.samples != static_cast<std::int64_t>(size)) system = toeplitz_system(aif.first(size), dt);
+    const auto gains = truncated_gains(system, threshold);
+    Lag entry{lag, 0, static_cast<std::int64_t>(size), {}, {}};
+    for (std::size_t i = 0; i < gains.size() && gains[i] != 0.0; ++i, ++entry.rank) {
+      for (std::size_t t = first; t < size; ++t) entry.project.push_back(static_cast<float>(system.left[i * size + t]));
+      for (std::size_t t = 0; t < size; ++t) entry.back.push_back(checked_float(gains[i] * system.right[i * size + t]));
     }
     lags_.push_back(std::move(entry));
   }
@@ -48,12 +43,12 @@ void DelayCorrectedSvd::solve(const float* curves, const ParameterScale& scale, 
                       ahead = static_cast<std::size_t>(std::max<std::int64_t>(-lag.lag, 0)),
                       used = static_cast<std::size_t>(lag.samples) - ahead, rank = static_cast<std::size_t>(lag.rank);
     auto& c = coefficients.emplace_back(rank * deconvolution_block);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rank), static_cast<int>(deconvolution_block),
-                static_cast<int>(used), 1.0f, lag.project.data() + ahead, static_cast<int>(lag.samples), curves + shift,
-                static_cast<int>(n), 0.0f, c.data(), static_cast<int>(deconvolution_block));
+    multiply_columns(lag.project.data(), rank, used, curves + shift * deconvolution_block, deconvolution_block,
+                     c.data());
     for (std::size_t v = 0; v < deconvolution_block; ++v) {
       double all = 0.0, explained = 0.0;
-      for (std::size_t t = 0; t < n - ahead; ++t) all += static_cast<double>(curves[v * n + t]) * curves[v * n + t];
+      for (std::size_t t = 0; t < n - ahead; ++t)
+        all += static_cast<double>(curves[t * deconvolution_block + v]) * curves[t * deconvolution_block + v];
       for (std::size_t i = 0; i < rank; ++i)
         explained += static_cast<double>(c[i * deconvolution_block + v]) * c[i * deconvolution_block + v];
       // Float products leave some 1e-7 of the energy: residuals below that are all the same.

@@ -24,8 +24,8 @@ class DelayCorrectedSvd final : public Deconvolution {
   struct Lag {
     std::int64_t lag = 0;
     std::int64_t rank = 0;
-    std::int64_t samples = 0;    // of the curve, and of k, that take part
-    std::vector<float> project;  // [rank, samples]
+    std::int64_t samples = 0;    // of k that take part
+    std::vector<float> project;  // [rank, N - |lag|]
     std::vector<float> back;     // [rank, samples]: vectors of k, divided by their singular values
   };
   std::vector<Lag> lags_;

@@ -25,13 +25,14 @@ GammaVariateDeconvolution::GammaVariateDeconvolution(std::span<const float> aif,
 
 void GammaVariateDeconvolution::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
   const auto n = static_cast<std::size_t>(samples());
-  std::vector<float> passages(deconvolution_block * n, 0.0f);
+  std::vector<float> passages(n * deconvolution_block, 0.0f), curve(n);
   for (std::size_t v = 0; v < deconvolution_block; ++v) {
-    const auto fit = fit_gamma_variate({curves + v * n, n}, dt());
+    for (std::size_t t = 0; t < n; ++t) curve[t] = curves[t * deconvolution_block + v];
+    const auto fit = fit_gamma_variate(curve, dt());
     if (!block.extras.empty()) block.extras[0][v] = fit ? saturated_float(fit->curve.arrival) : 0.0f;
     if (!fit) continue;
     for (std::size_t t = 0; t < n; ++t)
-      passages[v * n + t] = saturated_float(fit->curve.at(dt() * static_cast<double>(t)));
+      passages[t * deconvolution_block + v] = saturated_float(fit->curve.at(dt() * static_cast<double>(t)));
   }
   fitted_.solve(passages.data(), scale, block);
 }

@@ -1,8 +1,8 @@
 #include "stages/deconvolution_gp.hpp"
 
+#include "stages/column_product.hpp"
 #include "stages/gaussian_model.hpp"
 
-#include <cblas.h>
 #include <cmath>
 
 namespace perfpipe {
@@ -23,18 +23,15 @@ GaussianProcess::GaussianProcess(std::span<const float> aif, double dt)
 void GaussianProcess::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
   constexpr std::size_t voxels = deconvolution_block, strengths = gp_strengths.size();
   const auto n = static_cast<std::size_t>(samples());
-  const int size = static_cast<int>(n), columns = static_cast<int>(voxels);
   const std::vector<double> wide(curves, curves + voxels * n);
   std::vector<std::vector<double>> coefficients(scales_.size(), std::vector<double>(n * voxels));
   std::vector<double> squares(n * voxels), quadratic(strengths * voxels), best(voxels, INFINITY);
   std::vector<std::size_t> chosen(voxels, 0);  // scale · strengths + strength
   for (std::size_t s = 0; s < scales_.size(); ++s) {
     auto& c = coefficients[s];
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, size, columns, size, 1.0, scales_[s].vectors.data(), size,
-                wide.data(), size, 0.0, c.data(), columns);
+    multiply_columns(scales_[s].vectors.data(), n, n, wide.data(), voxels, c.data());
     for (std::size_t i = 0; i < c.size(); ++i) squares[i] = c[i] * c[i];
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(strengths), columns, size, 1.0,
-                scales_[s].inverse.data(), size, squares.data(), columns, 0.0, quadratic.data(), columns);
+    multiply_columns(scales_[s].inverse.data(), strengths, n, squares.data(), voxels, quadratic.data());
     for (std::size_t g = 0; g < strengths; ++g)
       for (std::size_t v = 0; v < voxels; ++v) {
         const double unlikely = quadratic[g * voxels + v] * scales_[s].penalty[g];
@@ -53,8 +50,7 @@ void GaussianProcess::solve(const float* curves, const ParameterScale& scale, De
         weighted[i * voxels + v] = saturated_float(gain * coefficients[s][i * voxels + v]);
       }
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size, columns, size, 1.0f, scales_[s].back.data(), size,
-                weighted.data(), columns, s == 0 ? 0.0f : 1.0f, block.residues.data(), columns);
+    multiply_columns(scales_[s].back.data(), n, n, weighted.data(), voxels, block.residues.data(), s > 0);
   }
   if (!block.extras.empty())
     for (std::size_t v = 0; v < voxels; ++v) block.extras[0][v] = static_cast<float>(gp_scales[chosen[v] / strengths]);

@@ -1,7 +1,8 @@
 #include "stages/deconvolution_linear.hpp"
 
+#include "stages/column_product.hpp"
+
 #include <algorithm>
-#include <cblas.h>
 
 namespace perfpipe {
 LinearDeconvolution::LinearDeconvolution(const SingularSystem& system, std::span<const double> gains)
@@ -28,23 +29,15 @@ LinearDeconvolution::LinearDeconvolution(const SingularSystem& system, std::span
 }
 
 void LinearDeconvolution::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
-  const int voxels = static_cast<int>(deconvolution_block), n = static_cast<int>(samples()),
-            length_of_k = static_cast<int>(length()), rank = static_cast<int>(rank_);
-  // [rows, N] · [voxels, N]ᵀ
-  const auto times_curves = [&](int rows, float* out) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, voxels, n, 1.0f, first_.data(), n, curves, n, 0.0f, out,
-                voxels);
-  };
+  constexpr std::size_t voxels = deconvolution_block;
+  const auto n = static_cast<std::size_t>(samples()), length = static_cast<std::size_t>(this->length()),
+             rank = static_cast<std::size_t>(rank_);
   if (second_.empty()) {
-    if (rank > 0)
-      times_curves(length_of_k, block.residues.data());
-    else
-      std::fill(block.residues.begin(), block.residues.end(), 0.0f);
+    multiply_columns(first_.data(), length, n, curves, voxels, block.residues.data());
   } else {
-    std::vector<float> coefficients(static_cast<std::size_t>(rank) * deconvolution_block);
-    times_curves(rank, coefficients.data());
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, length_of_k, voxels, rank, 1.0f, second_.data(), rank,
-                coefficients.data(), voxels, 0.0f, block.residues.data(), voxels);
+    std::vector<float> coefficients(rank * voxels);
+    multiply_columns(first_.data(), rank, n, curves, voxels, coefficients.data());
+    multiply_columns(second_.data(), length, rank, coefficients.data(), voxels, block.residues.data());
   }
   residue_parameters(*this, scale, block);
 }

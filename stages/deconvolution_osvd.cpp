@@ -1,9 +1,9 @@
 #include "stages/deconvolution_osvd.hpp"
 
 #include "core/simd.hpp"
+#include "stages/column_product.hpp"
 
 #include <algorithm>
-#include <cblas.h>
 #include <cmath>
 
 namespace perfpipe {
@@ -63,14 +63,16 @@ OscillationSvd::OscillationSvd(const SingularSystem& system, double lowest, doub
   for (std::size_t i = 0; i < rank; ++i)
     for (std::size_t t = 0; t < length; ++t)
       second_.push_back(checked_float(system.right[i * length + t] / system.values[i]));
+  for (std::size_t t = 0; t < length; ++t)
+    for (std::size_t i = 0; i < rank; ++i) back_.push_back(second_[i * length + t]);
 }
 
 void OscillationSvd::solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const {
   const auto length = static_cast<std::size_t>(this->length());
-  const int voxels = static_cast<int>(deconvolution_block), n = static_cast<int>(samples()), rank = level_end_.back();
-  std::vector<float> coefficients(static_cast<std::size_t>(rank) * deconvolution_block);
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rank, voxels, n, 1.0f, first_.data(), n, curves, n, 0.0f,
-              coefficients.data(), voxels);
+  constexpr std::size_t voxels = deconvolution_block;
+  const auto n = static_cast<std::size_t>(samples()), rank = static_cast<std::size_t>(level_end_.back());
+  std::vector<float> coefficients(rank * voxels);
+  multiply_columns(first_.data(), rank, n, curves, voxels, coefficients.data());
   std::vector<float> k(length * simd::lanes);
   std::array<std::int32_t, simd::lanes> chosen;
   for (std::size_t v = 0; v < deconvolution_block; v += simd::lanes) {
@@ -79,12 +81,11 @@ void OscillationSvd::solve(const float* curves, const ParameterScale& scale, Dec
     for (std::size_t i = 0; i < simd::lanes; ++i) {
       const auto level = static_cast<std::size_t>(chosen[i]);
       if (!block.extras.empty()) block.extras[0][v + i] = level_threshold_[level];
-      for (auto r = static_cast<std::size_t>(level_end_[level]); r < static_cast<std::size_t>(rank); ++r)
+      for (auto r = static_cast<std::size_t>(level_end_[level]); r < rank; ++r)
         coefficients[r * deconvolution_block + v + i] = 0.0f;
     }
   }
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, static_cast<int>(length), voxels, rank, 1.0f, second_.data(),
-              static_cast<int>(length), coefficients.data(), voxels, 0.0f, block.residues.data(), voxels);
+  multiply_columns(back_.data(), length, rank, coefficients.data(), voxels, block.residues.data());
   residue_parameters(*this, scale, block);
 }
 

@@ -28,6 +28,7 @@ class OscillationSvd final : public Deconvolution {
   std::vector<float> level_threshold_;   // λ of each level
   std::vector<float> first_;             // [rank, N]
   std::vector<float> second_;            // [rank, L]
+  std::vector<float> back_;              // the same, [L, rank]
 };
 
 }  // namespace perfpipe

@@ -1,8 +1,8 @@
 #include "stages/deconvolution_tikhonov.hpp"
 
+#include "stages/column_product.hpp"
 #include "stages/dense_algebra.hpp"
 
-#include <cblas.h>
 #include <cmath>
 
 namespace perfpipe {
@@ -34,14 +34,11 @@ void LCurveTikhonov::solve(const float* curves, const ParameterScale& scale, Dec
   constexpr std::size_t voxels = deconvolution_block, points = l_curve_points;
   const auto n = static_cast<std::size_t>(samples()), length = static_cast<std::size_t>(this->length());
   const std::size_t size = left_.size() / n;
-  const auto as_int = [](std::size_t x) { return static_cast<int>(x); };
-  const std::vector<double> wide(curves, curves + voxels * n);
+  const std::vector<double> wide(curves, curves + n * voxels);
   std::vector<double> coefficients(size * voxels), squares(size * voxels), norms(3 * points * voxels);
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(size), as_int(voxels), as_int(n), 1.0, left_.data(),
-              as_int(n), wide.data(), as_int(n), 0.0, coefficients.data(), as_int(voxels));
+  multiply_columns(left_.data(), size, n, wide.data(), voxels, coefficients.data());
   for (std::size_t i = 0; i < squares.size(); ++i) squares[i] = coefficients[i] * coefficients[i];
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, as_int(3 * points), as_int(voxels), as_int(size), 1.0,
-              norms_.data(), as_int(size), squares.data(), as_int(voxels), 0.0, norms.data(), as_int(voxels));
+  multiply_columns(norms_.data(), 3 * points, size, squares.data(), voxels, norms.data());
   std::vector<double> sharpest(voxels, 0.0);
   std::vector<std::size_t> chosen(voxels, 0);
   for (std::size_t m = 0; m < points; ++m)
@@ -58,8 +55,7 @@ void LCurveTikhonov::solve(const float* curves, const ParameterScale& scale, Dec
   for (std::size_t i = 0; i < size; ++i)
     for (std::size_t v = 0; v < voxels; ++v) coefficients[i * voxels + v] *= gains_[chosen[v] * size + i];
   std::vector<double> residues(length * voxels);
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, as_int(length), as_int(voxels), as_int(size), 1.0,
-              right_.data(), as_int(size), coefficients.data(), as_int(voxels), 0.0, residues.data(), as_int(voxels));
+  multiply_columns(right_.data(), length, size, coefficients.data(), voxels, residues.data());
   for (std::size_t i = 0; i < residues.size(); ++i) block.residues[i] = saturated_float(residues[i]);
   if (!block.extras.empty())
     for (std::size_t v = 0; v < voxels; ++v) block.extras[0][v] = static_cast<float>(weight_[chosen[v]]);

@@ -190,7 +190,7 @@ TEST(Stages, AllAreListedWithOptionsRangesAndDefaults) {
     ADD_FAILURE() << testing::PrintToString(first) << " then " << testing::PrintToString(second) << "\nnot in\n"
                   << all.out;
   };
-  expect_option({"threshold: number [0, 1)"}, {"default 0.0."});
+  expect_option({"threshold: number (0, 1)"}, {"default 0.1."});
   expect_option({"samples: integer [10, 2000]"}, {"default 70."});
   expect_option({"dt: number [0.1, 10] s"}, {"default 1.0."});
   expect_option({"mask: one of auto, file, compute, none"}, {"default \"auto\"."});
