@@ -1,14 +1,12 @@
 #include "model/gradient_sum.hpp"
 
+#include "core/simd.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
-
-// Clones for wider registers: the rounding is the same in each, as products by powers of two are exact and nothing else
-// could be fused.
-#define PERFPIPE_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 
 namespace perfpipe {
 namespace {
@@ -28,14 +26,15 @@ inline float to_float(std::int64_t fixed, double inverse) {
   return static_cast<float>((std::bit_cast<double>(fixed + magic_bits) - magic) * inverse);
 }
 
-PERFPIPE_WIDE std::uint32_t largest_bits(const float* values, std::size_t count) {
+// The rounding is the same in every clone: products by powers of two are exact, so that fusing them changes nothing.
+PERFPIPE_SIMD std::uint32_t largest_bits(const float* values, std::size_t count) {
   std::uint32_t largest = 0;
   for (std::size_t i = 0; i < count; ++i)
     largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i]) << 1 >> 1);
   return largest;
 }
 
-PERFPIPE_WIDE void sum_alone(const float* shards, std::size_t count, std::size_t size, double scale, double inverse,
+PERFPIPE_SIMD void sum_alone(const float* shards, std::size_t count, std::size_t size, double scale, double inverse,
                              float* total) {
   for (std::size_t i = 0; i < size; ++i) {
     std::int64_t fixed = 0;
@@ -44,11 +43,11 @@ PERFPIPE_WIDE void sum_alone(const float* shards, std::size_t count, std::size_t
   }
 }
 
-PERFPIPE_WIDE void add_fixed(const float* values, std::size_t size, double scale, std::int64_t* fixed) {
+PERFPIPE_SIMD void add_fixed(const float* values, std::size_t size, double scale, std::int64_t* fixed) {
   for (std::size_t i = 0; i < size; ++i) fixed[i] += to_fixed(values[i], scale);
 }
 
-PERFPIPE_WIDE void from_fixed(const std::int64_t* fixed, std::size_t size, double inverse, float* total) {
+PERFPIPE_SIMD void from_fixed(const std::int64_t* fixed, std::size_t size, double inverse, float* total) {
   for (std::size_t i = 0; i < size; ++i) total[i] = to_float(fixed[i], inverse);
 }
 
