@@ -46,8 +46,9 @@ struct DispatchHooks {
 std::vector<TaskOutcome> run_graph(Communicator& communicator, const std::vector<GraphTask>& graph,
                                    const DispatchHooks& hooks);
 
-/// How many of the `idle` ranks shall share the next of `pending` tasks that up to `max_ranks` may share, when `soon` more
-/// ranks will be free within a good part of its time: a power of two, as shards divide by it; 0: better wait for those.
+/// How many of the `idle` ranks shall share the next of `pending` tasks that up to `max_ranks` may share, when `soon`
+/// more ranks will be free within a good part of its time: a power of two, as shards divide by it; 0: better wait for
+/// those.
 int ranks_to_share(int max_ranks, int pending, int idle, int soon);
 
 /// For each task its cost plus that of the costliest chain behind it.

@@ -21,7 +21,8 @@ struct AifTable {
 };
 
 /// Reads a table with the columns `time_s` and `value` (others ignored, as are lines that start with #; CRLF and a BOM
-/// are fine). Times must be finite and strictly increasing, values finite and one at least positive. Each breach is a finding with its line.
+/// are fine). Times must be finite and strictly increasing, values finite and one at least positive. Each breach is a
+/// finding with its line.
 std::optional<AifTable> read_aif_table(const std::filesystem::path& path, Findings& findings);
 
 /// Adds a finding unless the table covers the series (frame times in s) to within one repetition time of its start and

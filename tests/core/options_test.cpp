@@ -72,7 +72,8 @@ TEST(OptionTable, EveryProblemBecomesAFindingAndNoneIsTakenOver) {
       "rate: {mtt: 0, xyz: 1}\nnothing: 1\n",
       findings);
   const std::vector<std::string> expected{
-      "j:8:10: unknown key 'nothing'; allowed: threshold, epochs, compress, method, targets, parameters, size, rate, as",
+      "j:8:10: unknown key 'nothing'; allowed: threshold, epochs, compress, method, targets, parameters, size, rate, "
+      "as",
       "j:1:12: threshold = 1: expected a number in (0, 1)",
       "j:2:9: epochs = 1.5: expected a whole number in [1, 100]",
       "j:3:11: compress = maybe: expected true or false",

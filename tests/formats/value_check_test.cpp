@@ -158,11 +158,10 @@ TEST_F(ValueCheckTest, FindsABolusOfAFewPercentInNoise) {
 TEST_F(ValueCheckTest, FindsABolusThatFallsByLessThanTheBaselinesTolerance) {
   // The mean of a whole brain at TR 2 s: it falls by 5.8 %, slowly, and does not come back. Within 5 % of the running
   // mean lie its first frames, which would make the baseline as restless as the bolus is deep.
-  const std::vector<double> mean{1171.7, 977.4, 892.8, 892.8, 892.8, 892.8, 890.5, 882.0, 867.0, 849.8, 841.2,
-                                 843.7,  852.5, 862.5, 871.0, 876.8, 880.2, 881.6, 881.8, 881.4};
-  expect_clean(check([&](std::size_t voxel, std::size_t t) {
-    return in_brain(voxel) ? mean[std::min(t, mean.size() - 1)] : 20.0;
-  }));
+  const std::vector<double> mean{1171.7, 977.4, 892.8, 892.8, 892.8, 892.8, 890.5, 882.0, 867.0, 849.8,
+                                 841.2,  843.7, 852.5, 862.5, 871.0, 876.8, 880.2, 881.6, 881.8, 881.4};
+  expect_clean(check(
+      [&](std::size_t voxel, std::size_t t) { return in_brain(voxel) ? mean[std::min(t, mean.size() - 1)] : 20.0; }));
 }
 
 TEST_F(ValueCheckTest, CtMayBeZeroOrNegativeAndRises) {
