@@ -35,7 +35,7 @@ class OptionTable {
   OptionTable& integer(std::string name, std::int64_t T::*member, Range range, std::string unit, std::string meaning);
   OptionTable& flag(std::string name, bool T::*member, std::string meaning);
   OptionTable& choice(std::string name, std::string T::*member, std::vector<std::string> allowed, std::string meaning);
-  /// Any text (a path, a name).
+  /// Any text (a path, a name); an empty one only where the default is empty.
   OptionTable& text(std::string name, std::string T::*member, std::string meaning);
   /// A list of distinct words out of `allowed`.
   OptionTable& choices(std::string name, std::vector<std::string> T::*member, std::vector<std::string> allowed,

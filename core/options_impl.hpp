@@ -55,7 +55,11 @@ template <class T>
 OptionTable<T>& OptionTable<T>::text(std::string name, std::string T::*member, std::string meaning) {
   return add({{std::move(name), "text", "", "", "", std::move(meaning)},
               [=](T& values, const ConfigNode& node, Findings& findings) {
-                if (auto x = read_text(node, findings)) values.*member = *x;
+                // What is not given is written out as "": the resolved job is a job again.
+                if (node.kind == ConfigNode::Kind::scalar && node.quoted && node.text.empty() && (T{}.*member).empty())
+                  values.*member = "";
+                else if (auto x = read_text(node, findings))
+                  values.*member = *x;
               },
               [=](const T& values) { return nlohmann::ordered_json(values.*member); }});
 }

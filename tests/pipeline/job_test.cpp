@@ -81,7 +81,7 @@ TEST(Job, AllFindingsComeAtOnce) {
   for (const char* part : {"job.yaml:3:7: seed = -1: expected a whole number in [0, 2^63-1]",
                            "unknown key 'stagess' (did you mean 'stages'?)",
                            "stages[0]: unknown stage 'imprt' (did you mean 'import'?); there are: phantom, import, ",
-                           "job.yaml:5:31: stages[1].aif.method = pencil: expected one of: mouridsen, file"})
+                           "job.yaml:5:31: stages[1].aif.method = pencil: expected one of: mouridsen, peruzzo, "})
     EXPECT_TRUE(holds(message, part)) << part << "\n" << message;
   EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 3);
 }
