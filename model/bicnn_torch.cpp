@@ -16,17 +16,6 @@ void shape(at::Tensor& buffer, at::IntArrayRef sizes, const at::Tensor& like) {
     buffer.resize_(sizes);
 }
 
-/// Passes a gradient through the ReLU that gave `output`: zero where the output is zero.
-void backward_relu(at::Tensor& gradient, const at::Tensor& output) {
-  at::threshold_backward_out(gradient, gradient, output, 0);
-}
-
-/// The gradients of a layer output = input * weight^T + bias, of its weights and of its bias.
-void backward_weights(const at::Tensor& d_output, const at::Tensor& input, at::Tensor d_weight, at::Tensor d_bias) {
-  at::mm_out(d_weight, d_output.t(), input);
-  at::sum_out(d_bias, d_output, {0});
-}
-
 /// L3 [B * 9, 32] as its 2x2 windows [B, window y, window x, y, x, 32], which overlap.
 at::Tensor overlapping_windows(const at::Tensor& l3) {
   const std::int64_t row = patch_side * feature_maps;
@@ -98,30 +87,6 @@ void BiCnn::forward_time(const ChainTensors& weights, const at::Tensor& curves, 
   layers.l3.relu_();
 }
 
-void BiCnn::backward_time(const ChainTensors& weights, const ChainTensors& gradient, TimeLayers& layers) {
-  const std::int64_t n = layers.l3.size(0);
-  shape(layers.d_l2, layers.l2.sizes(), layers.l2);
-  backward_relu(layers.d_l3, layers.l3);
-  if (architecture_ == Architecture::convolution) {
-    const std::int64_t columns = feature_samples * feature_maps;
-    backward_weights(layers.d_l3, layers.l2.view({n, columns}), gradient.conv2_weight, gradient.conv2_bias);
-    auto d_l2 = layers.d_l2.view({n, columns});
-    at::mm_out(d_l2, layers.d_l3, weights.conv2_weight);
-    backward_relu(layers.d_l2, layers.l2);
-    backward_weights(layers.d_l2, layers.windows, gradient.conv1_weight, gradient.conv1_bias);
-  } else {
-    // 1 at the maximum, 0 elsewhere; equal maxima share the gradient (Torch7 gives all of it to one of them). Four
-    // times faster than keeping the index of the maximum and scattering to it.
-    auto d_l2 = layers.d_l2.view({n, feature_samples, feature_maps});
-    at::eq_out(d_l2, layers.l2.view(d_l2.sizes()), layers.maximum.unsqueeze(1));
-    d_l2.mul_((layers.d_l3 / d_l2.sum(1)).unsqueeze(1));
-    at::Tensor d_weight = gradient.conv1_weight;
-    at::Tensor d_bias = gradient.conv1_bias;
-    at::mm_out(d_weight, layers.d_l2.t(), layers.windows);
-    at::sum_out(d_bias, layers.d_l3, {0});
-  }
-}
-
 const at::Tensor& BiCnn::forward(const at::Tensor& ctc, const at::Tensor& aif, const at::Tensor& selection) {
   const std::int64_t batch = selection.size(0);
   const std::int64_t patients = selection.size(1);
@@ -129,7 +94,6 @@ const at::Tensor& BiCnn::forward(const at::Tensor& ctc, const at::Tensor& aif, c
       aif.sizes() != at::IntArrayRef{patients, curve_samples} || !ctc.is_contiguous() || !aif.is_contiguous())
     throw std::invalid_argument("BiCnn::forward: inputs do not fit each other");
   const auto& w = weights_;
-  selection_ = selection;
 
   forward_time(w.ctc, ctc, ctc_);
   shape(windows_, {batch * patch_windows, patch_windows * feature_maps}, ctc);
@@ -150,7 +114,7 @@ const at::Tensor& BiCnn::forward(const at::Tensor& ctc, const at::Tensor& aif, c
   at::addmm_out(aif_part_, w.fc6_bias, aif_l4_, aif_fc6_.t());
 
   shape(l6_, {batch, hidden_units}, ctc);
-  at::mm_out(l6_, selection_, aif_part_);
+  at::mm_out(l6_, selection, aif_part_);
   l6_.addmm_(ctc_l4_.view({batch, chain_features}), w.fc6_weight.narrow(1, 0, chain_features).t());
   l6_.relu_();
   shape(l7_, {batch, hidden_units}, ctc);
@@ -160,60 +124,6 @@ const at::Tensor& BiCnn::forward(const at::Tensor& ctc, const at::Tensor& aif, c
   at::addmm_out(estimate_, w.fc8_bias, l7_, w.fc8_weight.t());
   estimate_row_ = estimate_.view({batch});
   return estimate_row_;
-}
-
-void BiCnn::backward(const at::Tensor& d_estimate, const at::Tensor& gradient) {
-  const std::int64_t batch = selection_.size(0);
-  const auto& w = weights_;
-  const auto g = network_tensors(architecture_, gradient);
-
-  const auto d_l8 = d_estimate.view({batch, 1});
-  backward_weights(d_l8, l7_, g.fc8_weight, g.fc8_bias);
-  shape(d_l7_, l7_.sizes(), l7_);
-  at::mm_out(d_l7_, d_l8, w.fc8_weight);
-  backward_relu(d_l7_, l7_);
-  backward_weights(d_l7_, l6_, g.fc7_weight, g.fc7_bias);
-  shape(d_l6_, l6_.sizes(), l6_);
-  at::mm_out(d_l6_, d_l7_, w.fc7_weight);
-  backward_relu(d_l6_, l6_);
-
-  // The AIF half of fc6: each patient's samples are summed first; every window's weights then get the same gradient.
-  shape(d_aif_part_, aif_part_.sizes(), l6_);
-  at::mm_out(d_aif_part_, selection_.t(), d_l6_);
-  shape(d_aif_fc6_, aif_fc6_.sizes(), l6_);
-  backward_weights(d_aif_part_, aif_l4_, d_aif_fc6_, g.fc6_bias);
-  for (std::int64_t window = 0; window < patch_windows; ++window)
-    g.fc6_weight.narrow(1, chain_features + window * feature_maps, feature_maps).copy_(d_aif_fc6_);
-  shape(d_aif_l4_, aif_l4_.sizes(), l6_);
-  at::mm_out(d_aif_l4_, d_aif_part_, aif_fc6_);
-  backward_relu(d_aif_l4_, aif_l4_);
-  shape(d_aif_conv3_, aif_conv3_.sizes(), l6_);
-  backward_weights(d_aif_l4_, aif_.l3, d_aif_conv3_, g.aif.conv3_bias);
-  g.aif.conv3_weight.view({feature_maps, patch_windows, feature_maps})
-      .copy_(d_aif_conv3_.unsqueeze(1).expand({-1, patch_windows, -1}));
-  shape(aif_.d_l3, aif_.l3.sizes(), l6_);
-  at::mm_out(aif_.d_l3, d_aif_l4_, aif_conv3_);
-  backward_time(w.aif, g.aif, aif_);
-
-  // The tissue half of fc6.
-  auto d_tissue_half = g.fc6_weight.narrow(1, 0, chain_features);
-  at::mm_out(d_tissue_half, d_l6_.t(), ctc_l4_.view({batch, chain_features}));
-  shape(d_ctc_l4_, ctc_l4_.sizes(), l6_);
-  auto d_features = d_ctc_l4_.view({batch, chain_features});
-  at::mm_out(d_features, d_l6_, w.fc6_weight.narrow(1, 0, chain_features));
-  backward_relu(d_ctc_l4_, ctc_l4_);
-  backward_weights(d_ctc_l4_, windows_, g.ctc.conv3_weight, g.ctc.conv3_bias);
-  shape(d_windows_, windows_.sizes(), l6_);
-  at::mm_out(d_windows_, d_ctc_l4_, w.ctc.conv3_weight);
-  // A position of the patch is in up to four windows; for each of their four places the windows do not overlap.
-  shape(ctc_.d_l3, ctc_.l3.sizes(), l6_);
-  ctc_.d_l3.zero_();
-  const auto patch = ctc_.d_l3.view({batch, patch_side, patch_side, feature_maps});
-  const auto windows = d_windows_.view({batch, window_side, window_side, window_side, window_side, feature_maps});
-  for (std::int64_t y = 0; y < window_side; ++y)
-    for (std::int64_t x = 0; x < window_side; ++x)
-      patch.narrow(1, y, window_side).narrow(2, x, window_side).add_(windows.select(3, y).select(3, x));
-  backward_time(w.ctc, g.ctc, ctc_);
 }
 
 }  // namespace perfpipe

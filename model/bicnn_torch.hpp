@@ -1,5 +1,5 @@
-// The bi-CNN's forward and backward passes as matrix products in LibTorch. Internal to model/: the only header here
-// that includes torch.
+// The bi-CNN's forward pass as matrix products in LibTorch: what everything else that computes it is tested against.
+// Internal to model/: the only header here that includes torch.
 #pragma once
 
 #include "model/bicnn.hpp"
@@ -23,9 +23,7 @@ struct NetworkTensors {
 /// Views of a flat vector [weight_count] in the order of layer_table(): what changes in one changes in the other.
 NetworkTensors network_tensors(Architecture architecture, const at::Tensor& flat);
 
-/// A network with the buffers of its passes, which are kept from call to call: with autograd, fresh 2 MB buffers for
-/// each step cost as much in page faults as the products (111 against 55 microseconds per sample, forward and backward,
-/// on one core).
+/// A network with the buffers of its passes, which are kept from call to call.
 class BiCnn {
  public:
   /// `weights` is flat [weight_count] float32 and not copied: the passes see what an optimiser changes in it.
@@ -35,37 +33,32 @@ class BiCnn {
   /// AIFs of the P patients among them, `selection` [B, P] with a 1 where the sample is of that patient, else 0. As the
   /// AIF patch holds one curve on all nine positions, its chain is evaluated once per patient: the four 2x2 windows are
   /// equal, so conv3 is a product with the sum of its four positions, and fc6 one with the sum of its four windows. The
-  /// selection is a product with ones and zeros, exact and with a deterministic gradient on any device. The result is a
-  /// buffer of this object, valid until the next call.
+  /// selection is a product with ones and zeros, and exact. The result is a buffer of this object, valid until the next
+  /// call.
   const at::Tensor& forward(const at::Tensor& ctc, const at::Tensor& aif, const at::Tensor& selection);
 
-  /// The gradient of sum(d_estimate * estimate) with respect to the weights, for the inputs of the last forward(),
-  /// which must not have changed since. `d_estimate` [B]; `gradient` flat [weight_count], overwritten.
-  void backward(const at::Tensor& d_estimate, const at::Tensor& gradient);
-
  private:
-  /// L2 and L3 of N curves, and the gradients on the way back.
+  /// L2 and L3 of N curves.
   struct TimeLayers {
-    at::Tensor windows;   ///< [N * 35, 36] the curve under the filter at each of its positions
-    at::Tensor l2, d_l2;  ///< [N * 35, 32], read by conv2 as [N, 35 * 32]
-    at::Tensor maximum;   ///< [N, 32] over time of L2, in the max-pool architecture
-    at::Tensor l3, d_l3;  ///< [N, 32]
+    at::Tensor windows;  ///< [N * 35, 36] the curve under the filter at each of its positions
+    at::Tensor l2;       ///< [N * 35, 32], read by conv2 as [N, 35 * 32]
+    at::Tensor maximum;  ///< [N, 32] over time of L2, in the max-pool architecture
+    at::Tensor l3;       ///< [N, 32]
   };
   void forward_time(const ChainTensors& weights, const at::Tensor& curves, TimeLayers& layers);
-  void backward_time(const ChainTensors& weights, const ChainTensors& gradient, TimeLayers& layers);
 
   Architecture architecture_;
   NetworkTensors weights_;
   TimeLayers ctc_, aif_;
-  at::Tensor windows_, d_windows_;                ///< [B * 4, 128] the 2x2 windows of L3 of the tissue chain
-  at::Tensor ctc_l4_, d_ctc_l4_;                  ///< [B * 4, 32], read by fc6 as [B, 128]
-  at::Tensor aif_l4_, d_aif_l4_;                  ///< [P, 32]
-  at::Tensor aif_conv3_, d_aif_conv3_;            ///< [32, 32] conv3 summed over its four positions
-  at::Tensor aif_fc6_, d_aif_fc6_;                ///< [128, 32] the AIF half of fc6 summed over its four windows
-  at::Tensor aif_part_, d_aif_part_;              ///< [P, 128] what each AIF adds to L6, with fc6's bias
-  at::Tensor selection_, l6_, d_l6_, l7_, d_l7_;  ///< [B, P], [B, 128]
-  at::Tensor estimate_;                           ///< [B, 1]
-  at::Tensor estimate_row_;                       ///< [B]: its view
+  at::Tensor windows_;       ///< [B * 4, 128] the 2x2 windows of L3 of the tissue chain
+  at::Tensor ctc_l4_;        ///< [B * 4, 32], read by fc6 as [B, 128]
+  at::Tensor aif_l4_;        ///< [P, 32]
+  at::Tensor aif_conv3_;     ///< [32, 32] conv3 summed over its four positions
+  at::Tensor aif_fc6_;       ///< [128, 32] the AIF half of fc6 summed over its four windows
+  at::Tensor aif_part_;      ///< [P, 128] what each AIF adds to L6, with fc6's bias
+  at::Tensor l6_, l7_;       ///< [B, 128]
+  at::Tensor estimate_;      ///< [B, 1]
+  at::Tensor estimate_row_;  ///< [B]: its view
 };
 
 }  // namespace perfpipe

@@ -1,5 +1,6 @@
 #include "model/dense_inference.hpp"
 
+#include "core/aligned.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 #include "model/scaling.hpp"
@@ -25,19 +26,6 @@ constexpr float largest_input = 1e12f;
 
 constexpr std::size_t voxels_per_task = 2048;  // some 5 ms; a block that is not full at its end costs less than 1 %
 constexpr std::size_t lines_per_task = 16;     // each task computes one line of L4 more than it has lines: 0.3 %
-
-/// Memory as the kernels want it.
-struct alignas(64) CacheLine {
-  std::array<float, 16> values;
-};
-class AlignedFloats {
- public:
-  explicit AlignedFloats(std::size_t count) : lines_((count + 15) / 16) {}
-  float* data() { return lines_.front().values.data(); }
-
- private:
-  std::vector<CacheLine> lines_;
-};
 
 const std::vector<float>& tensor(const WeightFile& file, const std::string& name) {
   return std::find_if(file.tensors.begin(), file.tensors.end(), [&](const auto& t) { return t.name == name; })->values;

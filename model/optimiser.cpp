@@ -1,7 +1,9 @@
 #include "model/optimiser.hpp"
 
 #include "core/random.hpp"
+#include "core/simd.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
@@ -18,6 +20,44 @@ void check_sizes(std::span<float> weights, std::span<const float> gradient, cons
     throw std::invalid_argument("optimiser: weights and gradient must have the same size at every step");
 }
 
+// Compiled for several processors, without fused operations (see CMakeLists.txt): all give the same bits.
+
+PERFPIPE_SIMD void move(float* weights, const float* velocity, std::size_t count, float rate) {
+  for (std::size_t i = 0; i < count; ++i) weights[i] -= rate * velocity[i];
+}
+
+PERFPIPE_SIMD void move_with_momentum(float* weights, float* velocity, const float* gradient, std::size_t count,
+                                      float keep, float take, float rate) {
+  for (std::size_t i = 0; i < count; ++i) {
+    velocity[i] = keep * velocity[i] + take * gradient[i];
+    weights[i] -= rate * velocity[i];
+  }
+}
+
+struct AdamFactors {
+  float keep, take, keep_square, take_square, rate, floor;
+};
+
+PERFPIPE_SIMD void move_by_adam(float* weights, float* means, float* squares, const float* gradient, std::size_t count,
+                                AdamFactors f) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float g = gradient[i];
+    means[i] = f.keep * means[i] + f.take * g;
+    squares[i] = f.keep_square * squares[i] + f.take_square * g * g;
+    weights[i] -= f.rate * means[i] / (std::sqrt(squares[i]) + f.floor);
+  }
+}
+
+constexpr std::size_t partial_sums = 32;
+
+PERFPIPE_SIMD void add_squares(const float* values, std::size_t blocks, double* sums) {
+  for (std::size_t b = 0; b < blocks; ++b)
+    for (std::size_t i = 0; i < partial_sums; ++i) {
+      const auto x = static_cast<double>(values[b * partial_sums + i]);
+      sums[i] += x * x;
+    }
+}
+
 }  // namespace
 
 void sgd_step(std::span<float> weights, std::span<const float> gradient, double rate, double momentum, double dampening,
@@ -26,13 +66,11 @@ void sgd_step(std::span<float> weights, std::span<const float> gradient, double 
   auto& velocity = state.velocity;
   if (state.steps == 0) {
     velocity.assign(gradient.begin(), gradient.end());
+    move(weights.data(), velocity.data(), weights.size(), static_cast<float>(rate));
   } else {
-    const auto keep = static_cast<float>(momentum);
-    const auto take = static_cast<float>(1.0 - dampening);
-    for (std::size_t i = 0; i < velocity.size(); ++i) velocity[i] = keep * velocity[i] + take * gradient[i];
+    move_with_momentum(weights.data(), velocity.data(), gradient.data(), weights.size(), static_cast<float>(momentum),
+                       static_cast<float>(1.0 - dampening), static_cast<float>(rate));
   }
-  const auto move = static_cast<float>(rate);
-  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] -= move * velocity[i];
   ++state.steps;
 }
 
@@ -51,18 +89,10 @@ void adam_step(std::span<float> weights, std::span<const float> gradient, double
   ++state.steps;
   const auto n = static_cast<double>(state.steps);
   const double correction = std::sqrt(1.0 - std::pow(beta2, n));
-  const auto keep = static_cast<float>(beta1), take = static_cast<float>(1.0 - beta1);
-  const auto keep_square = static_cast<float>(beta2), take_square = static_cast<float>(1.0 - beta2);
-  const auto move = static_cast<float>(rate * correction / (1.0 - std::pow(beta1, n)));
-  const auto floor = static_cast<float>(epsilon * correction);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const float g = gradient[i];
-    float& mean = state.velocity[i];
-    float& square = state.square[i];
-    mean = keep * mean + take * g;
-    square = keep_square * square + take_square * g * g;
-    weights[i] -= move * mean / (std::sqrt(square) + floor);
-  }
+  move_by_adam(weights.data(), state.velocity.data(), state.square.data(), gradient.data(), weights.size(),
+               {static_cast<float>(beta1), static_cast<float>(1.0 - beta1), static_cast<float>(beta2),
+                static_cast<float>(1.0 - beta2), static_cast<float>(rate * correction / (1.0 - std::pow(beta1, n))),
+                static_cast<float>(epsilon * correction)});
 }
 
 void PlateauRule::epoch_done(double validation_error) {
@@ -88,14 +118,13 @@ std::vector<std::size_t> epoch_order(std::size_t samples, std::uint64_t seed, co
 }
 
 double squared_norm(std::span<const float> values) {
-  // Eight partial sums: one chain of additions would take as long as a small layer.
-  std::array<double, 8> sums{};
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto x = static_cast<double>(values[i]);
-    sums[i % 8] += x * x;
-  }
+  // Partial sums: one chain of additions would take as long as a small layer.
+  std::array<double, partial_sums> sums{};
+  const std::size_t blocks = values.size() / partial_sums;
+  add_squares(values.data(), blocks, sums.data());
   double sum = 0.0;
   for (const double s : sums) sum += s;
+  for (const float x : values.subspan(blocks * partial_sums)) sum += static_cast<double>(x) * static_cast<double>(x);
   return sum;
 }
 

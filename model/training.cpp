@@ -1,10 +1,9 @@
 #include "model/training.hpp"
 
 #include "core/error.hpp"
-#include "model/bicnn_torch.hpp"
 #include "model/gradient_sum.hpp"
-#include "model/threads.hpp"
 #include "model/training_batches.hpp"
+#include "model/training_network.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,9 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 namespace perfpipe {
 namespace {
@@ -51,10 +53,20 @@ void check_set(const PatchSet& set, const std::string& what) {
 /// dominate.
 class DenormalsAsZero {
  public:
-  DenormalsAsZero() { at::globalContext().setFlushDenormal(true); }
-  ~DenormalsAsZero() { at::globalContext().setFlushDenormal(false); }
+#ifdef __SSE__
+  DenormalsAsZero() { _mm_setcsr(before_ | flush_to_zero | denormals_are_zero); }
+  ~DenormalsAsZero() { _mm_setcsr(before_); }
+
+ private:
+  static constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x0040;
+  unsigned before_ = _mm_getcsr();
+#endif
+ public:
   DenormalsAsZero(const DenormalsAsZero&) = delete;
   DenormalsAsZero& operator=(const DenormalsAsZero&) = delete;
+#ifndef __SSE__
+  DenormalsAsZero() {}
+#endif
 };
 
 /// How targets relate to what the network learns: target = mean + scale * output.
@@ -85,10 +97,9 @@ class Trainer {
         targets_(target_scale(recipe, training)),
         training_batches_(training, recipe.input_scale),
         validation_batches_(validation, recipe.input_scale),
-        weights_(at::empty({weight_count(architecture_of(recipe.parameter))}, at::kFloat)),
-        gradient_(at::empty_like(weights_)),
-        shards_(at::empty({gradient_shards, weights_.size(0)}, at::kFloat)),
-        network_(architecture_of(recipe.parameter), weights_) {
+        network_(architecture_of(recipe.parameter)),
+        weights_(network_.size()),
+        gradient_(network_.size()) {
     if (recipe.tissue_scale > 0.0) {
       const double peak = training_batches_.tissue_peak();
       tissue_gain_ = peak > 0.0 ? recipe.tissue_scale / peak : 1.0;
@@ -98,11 +109,11 @@ class Trainer {
     if (resume)
       state_ = std::move(*resume);
     else
-      state_.weights =
-          flatten(initial_weights(architecture_of(recipe.parameter), recipe.seed, recipe.stream + "/weights"));
-    if (static_cast<std::int64_t>(state_.weights.size()) != weights_.size(0))
+      state_.weights = network_.arrange(
+          flatten(initial_weights(architecture_of(recipe.parameter), recipe.seed, recipe.stream + "/weights")));
+    if (state_.weights.size() != weights_.size())
       throw std::invalid_argument("training: the state to resume from is of another architecture");
-    std::copy(state_.weights.begin(), state_.weights.end(), values(weights_).begin());
+    std::copy(state_.weights.begin(), state_.weights.end(), weights_.data());
     plateau_ = PlateauRule(recipe.plateau_factor, recipe.plateau_times, recipe.plateau_patience, state_.plateau);
   }
 
@@ -123,7 +134,7 @@ class Trainer {
     }
     record.training_loss /= static_cast<double>(order.size());
     record.gradient_norm /= static_cast<double>(steps);
-    if (!all_finite(values(weights_))) diverged("a weight is not finite", "the end of epoch " + std::to_string(number));
+    if (!all_finite(weights_.span())) diverged("a weight is not finite", "the end of epoch " + std::to_string(number));
     record.validation_loss = validation_loss();
     if (validation_.samples() > 0) {
       if (!std::isfinite(record.validation_loss))
@@ -133,7 +144,7 @@ class Trainer {
     if (validation_.samples() == 0 || record.validation_loss < state_.best) {
       state_.best = record.validation_loss;
       state_.epoch_of_weights = number;
-      state_.best_weights.assign(values(weights_).begin(), values(weights_).end());
+      state_.best_weights.assign(weights_.data(), weights_.data() + weights_.size());
     }
     state_.epochs.push_back(record);
     state_.unfinished = {};
@@ -142,7 +153,7 @@ class Trainer {
   }
 
   const TrainingState& state() {
-    state_.weights.assign(values(weights_).begin(), values(weights_).end());
+    state_.weights.assign(weights_.data(), weights_.data() + weights_.size());
     state_.plateau = plateau_.state();
     return state_;
   }
@@ -151,7 +162,7 @@ class Trainer {
   /// layer, mean and scale of the targets into the last.
   std::vector<NamedTensor> folded_tensors() const {
     if (state_.best_weights.empty()) return {};
-    auto tensors = unflatten(architecture_of(recipe_.parameter), state_.best_weights);
+    auto tensors = unflatten(architecture_of(recipe_.parameter), network_.in_file_order(state_.best_weights));
     for (auto& tensor : tensors) {
       if (tensor.name == "ctc.conv1.weight")
         for (float& w : tensor.values) w = static_cast<float>(w * tissue_gain_);
@@ -190,33 +201,41 @@ class Trainer {
     std::array<double, 2 + gradient_shards> agreed{};
     agreed[0] = hooks_.stop && hooks_.stop() ? 1.0 : 0.0;
     if (agreed[0] > 0.0 && ranks_ == 1) return false;
-    std::int64_t computed = 0;
+    const auto aifs = training_batches_.choose(samples);
+    network_.begin(weights_.span(), aifs, true);
+    const std::size_t size = network_.shard_size(aifs.size() / samples_of_curve);
+    shards_.resize(gradient_shards * size);
+    sums_.resize(size);
+    std::size_t computed = 0;
     for (std::int64_t s = rank_; s < gradient_shards; s += ranks_) {
       const auto shard = part(samples, s);
       if (shard.empty()) continue;
-      const double loss = squared_error(training_, training_batches_, shard);
-      agreed[static_cast<std::size_t>(2 + s)] = std::isfinite(loss) ? loss : infinity;
-      d_estimate_.resize_({static_cast<std::int64_t>(shard.size())});
+      const auto gradient = shards_.span().subspan(computed++ * size, size);
+      std::fill(gradient.begin(), gradient.end(), 0.0f);
       const double factor = 2.0 / (targets_.scale * static_cast<double>(samples.size()));
-      std::transform(errors_.begin(), errors_.end(), values(d_estimate_).begin(),
-                     [&](double error) { return static_cast<float>(factor * error); });
-      const auto gradient = shards_.select(0, computed++);
-      network_.backward(d_estimate_, gradient);
-      agreed[1] = std::max(agreed[1], largest_magnitude(values(gradient)));
+      const double loss = squared_error(training_, training_batches_, shard, [&](std::span<const double> errors) {
+        std::array<float, samples_at_once> d_estimates{};
+        std::transform(errors.begin(), errors.end(), d_estimates.begin(),
+                       [&](double error) { return static_cast<float>(factor * error); });
+        network_.add_gradient({d_estimates.data(), errors.size()}, gradient);
+      });
+      agreed[static_cast<std::size_t>(2 + s)] = std::isfinite(loss) ? loss : infinity;
+      agreed[1] = std::max(agreed[1], largest_magnitude(gradient));
     }
     if (ranks_ > 1) hooks_.group->allreduce_max(agreed, "a step of " + recipe_.stream);
     if (agreed[0] > 0.0) return false;
     const double loss = std::accumulate(agreed.begin() + 2, agreed.end(), 0.0);
     if (!std::isfinite(loss)) diverged("the loss is not finite", where);
     if (!std::isfinite(agreed[1])) diverged("the gradient is not finite", where);
-    sum_.sum(values(shards_.narrow(0, 0, computed)), agreed[1], ranks_ > 1 ? hooks_.group : nullptr, values(gradient_));
+    sum_.sum(shards_.span().first(computed * size), agreed[1], ranks_ > 1 ? hooks_.group : nullptr, sums_.span());
+    network_.finish_gradient(sums_.span(), gradient_.span());
     record.training_loss += loss;
-    record.gradient_norm += std::sqrt(squared_norm(values(gradient_)));
+    record.gradient_norm += std::sqrt(squared_norm(gradient_.span()));
     record.learning_rate = learning_rate();
     if (recipe_.optimiser == OptimiserKind::adam)
-      adam_step(values(weights_), values(gradient_), record.learning_rate, recipe_.momentum, state_.optimiser);
+      adam_step(weights_.span(), gradient_.span(), record.learning_rate, recipe_.momentum, state_.optimiser);
     else
-      sgd_step(values(weights_), values(gradient_), record.learning_rate, recipe_.momentum, recipe_.dampening,
+      sgd_step(weights_.span(), gradient_.span(), record.learning_rate, recipe_.momentum, recipe_.dampening,
                state_.optimiser);
     return true;
   }
@@ -227,31 +246,40 @@ class Trainer {
     return samples.subspan(n * s / parts, n * (s + 1) / parts - n * s / parts);
   }
 
-  /// Mean squared error over the validation samples, whose blocks the ranks share.
+  /// Mean squared error over the validation samples, whose blocks the ranks share; NaN without samples.
   double validation_loss() {
     std::vector<std::size_t> order(validation_.samples());
     std::iota(order.begin(), order.end(), std::size_t{0});
+    if (order.empty()) return std::numeric_limits<double>::quiet_NaN();
+    network_.begin(weights_.span(), validation_batches_.choose(order), false);
     constexpr std::size_t block = 64;
     std::vector<double> losses((order.size() + block - 1) / block, 0.0);
     for (auto b = static_cast<std::size_t>(rank_); b < losses.size(); b += static_cast<std::size_t>(ranks_)) {
-      const double loss = squared_error(validation_, validation_batches_,
-                                        {order.data() + b * block, std::min(block, order.size() - b * block)});
+      const double loss =
+          squared_error(validation_, validation_batches_,
+                        {order.data() + b * block, std::min(block, order.size() - b * block)}, [](auto) {});
       losses[b] = std::isfinite(loss) ? loss : infinity;
     }
     if (ranks_ > 1) hooks_.group->allreduce_max(losses, "the validation of " + recipe_.stream);
-    return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(order.size());  // NaN without
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(order.size());
   }
 
-  /// Sum over these samples, in the targets' units; leaves estimate - target of each in errors_.
-  double squared_error(const PatchSet& set, Batches& batches, std::span<const std::size_t> samples) {
-    batches.gather(samples);
-    const auto estimates = values(network_.forward(batches.ctc(), batches.aif(), batches.selection()));
-    errors_.resize(samples.size());
+  /// Sum over these samples, in the targets' units; `piece` gets estimate - target of up to samples_at_once of them,
+  /// while the network holds their activations.
+  template <class Piece>
+  double squared_error(const PatchSet& set, Batches& batches, std::span<const std::size_t> samples,
+                       const Piece& piece) {
     double sum = 0.0;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      errors_[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) -
-                   static_cast<double>(set.targets[samples[i]]);
-      sum += errors_[i] * errors_[i];
+    for (std::size_t first = 0; first < samples.size(); first += samples_at_once) {
+      const auto here = samples.subspan(first, std::min(samples_at_once, samples.size() - first));
+      const auto estimates = network_.estimate(batches.gather(here, network_.curves()));
+      std::array<double, samples_at_once> errors{};
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        errors[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) -
+                    static_cast<double>(set.targets[here[i]]);
+        sum += errors[i] * errors[i];
+      }
+      piece(std::span<const double>(errors.data(), here.size()));
     }
     return sum;
   }
@@ -267,12 +295,11 @@ class Trainer {
   double tissue_gain_ = 1.0;
   Batches training_batches_;
   Batches validation_batches_;
-  at::Tensor weights_;
-  at::Tensor gradient_;
-  at::Tensor shards_;  ///< [gradient_shards, weights]
-  at::Tensor d_estimate_ = at::empty({0}, at::kFloat);
-  std::vector<double> errors_;
-  BiCnn network_;
+  TrainingNetwork network_;
+  AlignedFloats weights_;  ///< in the network's order, as the state's
+  AlignedFloats gradient_;
+  AlignedFloats shards_;  ///< [gradient_shards, shard_size]
+  AlignedFloats sums_;    ///< [shard_size]
   GradientSum sum_;
   TrainingState state_;
   PlateauRule plateau_{0.1, 0, 1};
@@ -286,7 +313,6 @@ TrainingResult train(const Recipe& recipe, const PatchSet& training, const Patch
   check_set(training, "training");
   check_set(validation, "validation");
   if (training.samples() == 0) throw std::invalid_argument("training set: has no samples");
-  use_one_thread();
   const DenormalsAsZero denormals;
 
   Trainer trainer(recipe, training, validation, hooks, std::move(resume));

@@ -38,7 +38,7 @@ struct EpochRecord {
 /// All that a training needs to go on from where it was: between two steps, `steps_of_epoch` of the epoch after
 /// `epochs`. The order of samples follows from seed, stream and epoch, so it is not part of it.
 struct TrainingState {
-  std::vector<float> weights;  ///< flat [weight_count], before the scales of the samples are folded in
+  std::vector<float> weights;  ///< in the order of TrainingNetwork, before the scales of the samples are folded in
   OptimiserState optimiser;
   PlateauState plateau;
   std::vector<EpochRecord> epochs;  ///< those that are complete

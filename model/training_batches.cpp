@@ -45,27 +45,30 @@ double Batches::tissue_peak() const {
   return *rank;
 }
 
-void Batches::gather(std::span<const std::size_t> samples) {
-  std::vector<std::size_t> patients;
-  for (const auto s : samples) patients.push_back(patient(s));
-  std::sort(patients.begin(), patients.end());
-  patients.erase(std::unique(patients.begin(), patients.end()), patients.end());
-  const auto count = static_cast<std::int64_t>(samples.size());
-  const auto patient_count = static_cast<std::int64_t>(patients.size());
-  ctc_.resize_({count * patch_positions, curve_samples});
-  aif_.resize_({patient_count, curve_samples});
-  selection_.resize_({count, patient_count}).zero_();
-  for (std::size_t i = 0; i < patients.size(); ++i)
-    scale_curve(aif_of(patients[i]), factors_[patients[i]],
-                values(aif_).subspan(i * samples_of_curve, samples_of_curve));
+std::span<const float> Batches::choose(std::span<const std::size_t> mini_batch) {
+  row_of_.assign(factors_.size(), -1);
+  for (const auto s : mini_batch) row_of_[patient(s)] = 0;
+  aifs_.clear();
+  std::int32_t rows = 0;
+  for (std::size_t p = 0; p < row_of_.size(); ++p) {
+    if (row_of_[p] < 0) continue;
+    row_of_[p] = rows++;
+    aifs_.resize(aifs_.size() + samples_of_curve);
+    scale_curve(aif_of(p), factors_[p], std::span(aifs_).last(samples_of_curve));
+  }
+  return aifs_;
+}
+
+std::span<const std::int32_t> Batches::gather(std::span<const std::size_t> samples, std::span<float> curves) {
   constexpr std::size_t patch_values = positions * samples_of_curve;
+  patients_.clear();
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const auto row = patient(samples[i]);
     scale_patch(set_.curves, set_.neighbours.subspan(samples[i] * positions, positions), factors_[row] * tissue_gain_,
-                values(ctc_).subspan(i * patch_values, patch_values));
-    const auto column = std::lower_bound(patients.begin(), patients.end(), row) - patients.begin();
-    values(selection_)[i * patients.size() + static_cast<std::size_t>(column)] = 1.0f;
+                curves.subspan(i * patch_values, patch_values));
+    patients_.push_back(row_of_[row]);
   }
+  return patients_;
 }
 
 }  // namespace perfpipe

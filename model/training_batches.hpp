@@ -1,18 +1,14 @@
-// Mini-batches of a training set as the network takes them. Internal to model/: includes torch.
+// Mini-batches of a training set as the network takes them.
 #pragma once
 
 #include "model/training.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
-#include <ATen/ATen.h>
-
 namespace perfpipe {
-
-inline std::span<float> values(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
 
 /// The network's inputs for some samples of a set, in buffers that are kept.
 class Batches {
@@ -25,10 +21,11 @@ class Batches {
   /// Tissue curves are multiplied by this beside their patient's factor.
   void set_tissue_gain(double gain) { tissue_gain_ = static_cast<float>(gain); }
 
-  void gather(std::span<const std::size_t> samples);
-  const at::Tensor& ctc() const { return ctc_; }              ///< [B * 9, 70]
-  const at::Tensor& aif() const { return aif_; }              ///< [P, 70] of the P patients among the samples
-  const at::Tensor& selection() const { return selection_; }  ///< [B, P]
+  /// Takes the patients of a mini-batch: their scaled AIFs [patients, 70], in the order of the set.
+  std::span<const float> choose(std::span<const std::size_t> mini_batch);
+  /// Fills `curves` [>= samples, 9, 70] with scaled curves of samples of that mini-batch; returns the row of each one's
+  /// patient among the AIFs.
+  std::span<const std::int32_t> gather(std::span<const std::size_t> samples, std::span<float> curves);
 
  private:
   std::size_t patient(std::size_t sample) const { return static_cast<std::size_t>(set_.patient[sample]); }
@@ -37,9 +34,9 @@ class Batches {
   const PatchSet& set_;
   std::vector<float> factors_;  ///< of the patients that have samples
   float tissue_gain_ = 1.0f;
-  at::Tensor ctc_ = at::empty({0}, at::kFloat);
-  at::Tensor aif_ = at::empty({0}, at::kFloat);
-  at::Tensor selection_ = at::empty({0}, at::kFloat);
+  std::vector<float> aifs_;
+  std::vector<std::int32_t> row_of_;  ///< of each patient of the set among the chosen ones; -1: not chosen
+  std::vector<std::int32_t> patients_;
 };
 
 }  // namespace perfpipe

@@ -92,7 +92,7 @@ class Training final : public StageWith<TrainingOptions> {
         "Trains the bi-input CNN of each parameter on all patients but one. Writes "
         "weights/without-SUBJECT/PARAMETER.safetensors.";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
-    type.version = 2;
+    type.version = 3;
     return type;
   }
   static void complete(ConfigNode& options, Findings& findings) { complete_from_recipe(options, findings); }
@@ -241,8 +241,11 @@ class Training final : public StageWith<TrainingOptions> {
                          {"edges", binning.at("edges")},
                          {"state", state.at("state")},
                          {"state_key", state_key}});
-    // One folder for each held-out subject: as it is, it can be `inference.weights` of another job.
-    context.publish(std::filesystem::path("weights") / ("without-" + context.task().held_out) /
+    // One folder for each held-out subject: as it is, it can be `inference.weights` of another job. A second training of
+    // the job, under a name of its own, has a folder of its own.
+    const auto& stage = context.task().stage;
+    context.publish(std::filesystem::path(stage == "training" ? "weights" : "weights-" + stage) /
+                        ("without-" + context.task().held_out) /
                         (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
   }
