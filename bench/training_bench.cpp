@@ -75,7 +75,7 @@ BENCHMARK(training)->ArgsProduct({{0, 2}, {50, 256}})->UseManualTime()->Unit(ben
 /// One epoch without shards and their exact sum.
 void undivided_epoch(const Recipe& r, const PatchSet& set) {
   TrainingNetwork network(architecture_of(r.parameter));
-  Batches batches(set, r.input_scale);
+  Batches batches(set, r.parameter, r.input_scale);
   AlignedFloats weights(network.size()), gradient(network.size()), sum;
   const auto initial = network.arrange(flatten(initial_weights(architecture_of(r.parameter), 1, "bench")));
   std::copy(initial.begin(), initial.end(), weights.data());
@@ -84,17 +84,17 @@ void undivided_epoch(const Recipe& r, const PatchSet& set) {
   const auto batch = static_cast<std::size_t>(r.batch);
   for (std::size_t first = 0; first < order.size(); first += batch) {
     const std::span all(order.data() + first, std::min(batch, order.size() - first));
-    const auto aifs = batches.choose(all);
-    network.begin(weights.span(), aifs, true);
-    sum.resize(network.shard_size(aifs.size() / curve_samples));
+    const std::size_t patients_here = batches.choose(all);
+    network.begin(weights.span(), batches.aifs(), true);
+    sum.resize(network.shard_size(patients_here));
     std::fill_n(sum.data(), sum.size(), 0.0f);
     for (std::size_t i = 0; i < all.size(); i += samples_at_once) {
-      const auto here = all.subspan(i, std::min(samples_at_once, all.size() - i));
-      const auto estimates = network.estimate(batches.gather(here, network.curves()));
+      const std::size_t here = std::min(samples_at_once, all.size() - i);
+      const auto estimates = network.estimate(batches.gather(i, here, network.curves()));
       std::array<float, samples_at_once> d{};
-      for (std::size_t s = 0; s < here.size(); ++s)
-        d[s] = 2.0f / static_cast<float>(all.size()) * (estimates[s] - set.targets[here[s]]);
-      network.add_gradient({d.data(), here.size()}, sum.span());
+      for (std::size_t s = 0; s < here; ++s)
+        d[s] = 2.0f / static_cast<float>(all.size()) * (estimates[s] - static_cast<float>(batches.target(i + s)));
+      network.add_gradient({d.data(), here}, sum.span());
     }
     network.finish_gradient(sum.span(), gradient.span());
     sgd_step(weights.span(), gradient.span(), r.learning_rate, r.momentum, r.dampening, optimiser);

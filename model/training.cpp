@@ -35,13 +35,15 @@ void check_set(const PatchSet& set, const std::string& what) {
   require(set.aifs.size() % samples_of_curve == 0, "AIFs are not rows of 70 samples");
   require(set.neighbours.size() == set.samples() * positions, "needs 9 neighbours for each target");
   require(set.patient.size() == set.samples(), "needs one patient for each target");
+  require(set.weights.empty() || set.weights.size() == set.samples(), "needs one weight for each target, or none");
   const auto below = [](std::span<const std::int32_t> rows, std::size_t count) {
     return std::all_of(rows.begin(), rows.end(),
                        [&](std::int32_t row) { return row >= 0 && static_cast<std::size_t>(row) < count; });
   };
   require(below(set.neighbours, set.curves.size() / samples_of_curve), "a neighbour is not a row of the curves");
   require(below(set.patient, set.aifs.size() / samples_of_curve), "a patient is not a row of the AIFs");
-  for (const auto& [numbers, name] : {std::pair{set.curves, "curves"}, {set.targets, "targets"}})
+  for (const auto& [numbers, name] :
+       {std::pair{set.curves, "curves"}, {set.targets, "targets"}, {set.weights, "weights"}})
     if (!all_finite(numbers))
       throw InputError(what + " set: the " + name +
                        " have values that are not finite: only finite ones can be learned");
@@ -95,8 +97,8 @@ class Trainer {
         rank_(hooks.group ? hooks.group->rank() : 0),
         ranks_(hooks.group ? hooks.group->size() : 1),
         targets_(target_scale(recipe, training)),
-        training_batches_(training, recipe.input_scale),
-        validation_batches_(validation, recipe.input_scale),
+        training_batches_(training, recipe.parameter, recipe.input_scale),
+        validation_batches_(validation, recipe.parameter, recipe.input_scale),
         network_(architecture_of(recipe.parameter)),
         weights_(network_.size()),
         gradient_(network_.size()) {
@@ -129,7 +131,7 @@ class Trainer {
       const std::span<const std::size_t> samples(order.data() + s * batch, std::min(batch, order.size() - s * batch));
       const auto where = "mini-batch " + std::to_string(s + 1) + " of " + std::to_string(steps) + " of epoch " +
                          std::to_string(number);
-      if (!step(samples, where, record)) return false;
+      if (!step(samples, s, where, record)) return false;
       ++state_.steps_of_epoch;
     }
     record.training_loss /= static_cast<double>(order.size());
@@ -141,7 +143,7 @@ class Trainer {
         diverged("the validation loss is not finite", "the end of epoch " + std::to_string(number));
       plateau_.epoch_done(record.validation_loss);
     }
-    if (validation_.samples() == 0 || record.validation_loss < state_.best) {
+    if (recipe_.keep_last || validation_.samples() == 0 || record.validation_loss < state_.best) {
       state_.best = record.validation_loss;
       state_.epoch_of_weights = number;
       state_.best_weights.assign(weights_.data(), weights_.data() + weights_.size());
@@ -196,29 +198,34 @@ class Trainer {
   }
 
   /// One mini-batch; adds to the epoch's record. False, and nothing done, if some rank was asked to stop.
-  bool step(std::span<const std::size_t> samples, const std::string& where, EpochRecord& record) {
+  bool step(std::span<const std::size_t> samples, std::size_t number, const std::string& where, EpochRecord& record) {
     // What the ranks agree on by their maximum: a wish to stop, the largest gradient, each shard's squared error.
     std::array<double, 2 + gradient_shards> agreed{};
     agreed[0] = hooks_.stop && hooks_.stop() ? 1.0 : 0.0;
     if (agreed[0] > 0.0 && ranks_ == 1) return false;
-    const auto aifs = training_batches_.choose(samples);
-    network_.begin(weights_.span(), aifs, true);
-    const std::size_t size = network_.shard_size(aifs.size() / samples_of_curve);
+    const std::size_t patients = training_batches_.choose(samples);
+    network_.begin(weights_.span(), training_batches_.aifs({recipe_, record.epoch, number, samples.size(), patients}),
+                   true);
+    const std::size_t size = network_.shard_size(patients);
     shards_.resize(gradient_shards * size);
     sums_.resize(size);
     std::size_t computed = 0;
     for (std::int64_t s = rank_; s < gradient_shards; s += ranks_) {
-      const auto shard = part(samples, s);
-      if (shard.empty()) continue;
+      const std::size_t first = start_of(s, samples.size()), count = start_of(s + 1, samples.size()) - first;
+      if (count == 0) continue;
       const auto gradient = shards_.span().subspan(computed++ * size, size);
       std::fill(gradient.begin(), gradient.end(), 0.0f);
       const double factor = 2.0 / (targets_.scale * static_cast<double>(samples.size()));
-      const double loss = squared_error(training_, training_batches_, shard, [&](std::span<const double> errors) {
+      const auto backward = [&](std::size_t start, std::span<const double> errors) {
         std::array<float, samples_at_once> d_estimates{};
-        std::transform(errors.begin(), errors.end(), d_estimates.begin(),
-                       [&](double error) { return static_cast<float>(factor * error); });
+        for (std::size_t i = 0; i < errors.size(); ++i) {
+          const double weight =
+              training_.weights.empty() ? 1.0 : static_cast<double>(training_.weights[samples[start + i]]);
+          d_estimates[i] = static_cast<float>(factor * weight * errors[i]);
+        }
         network_.add_gradient({d_estimates.data(), errors.size()}, gradient);
-      });
+      };
+      const double loss = squared_error(training_batches_, first, count, backward);
       agreed[static_cast<std::size_t>(2 + s)] = std::isfinite(loss) ? loss : infinity;
       agreed[1] = std::max(agreed[1], largest_magnitude(gradient));
     }
@@ -240,10 +247,9 @@ class Trainer {
     return true;
   }
 
-  static std::span<const std::size_t> part(std::span<const std::size_t> samples, std::int64_t shard) {
-    const auto s = static_cast<std::size_t>(shard), n = samples.size();
-    constexpr auto parts = static_cast<std::size_t>(gradient_shards);
-    return samples.subspan(n * s / parts, n * (s + 1) / parts - n * s / parts);
+  /// Where a shard of a mini-batch begins.
+  static std::size_t start_of(std::int64_t shard, std::size_t samples) {
+    return samples * static_cast<std::size_t>(shard) / static_cast<std::size_t>(gradient_shards);
   }
 
   /// Mean squared error over the validation samples, whose blocks the ranks share; NaN without samples.
@@ -251,35 +257,33 @@ class Trainer {
     std::vector<std::size_t> order(validation_.samples());
     std::iota(order.begin(), order.end(), std::size_t{0});
     if (order.empty()) return std::numeric_limits<double>::quiet_NaN();
-    network_.begin(weights_.span(), validation_batches_.choose(order), false);
+    validation_batches_.choose(order);
+    network_.begin(weights_.span(), validation_batches_.aifs(), false);
     constexpr std::size_t block = 64;
     std::vector<double> losses((order.size() + block - 1) / block, 0.0);
     for (auto b = static_cast<std::size_t>(rank_); b < losses.size(); b += static_cast<std::size_t>(ranks_)) {
-      const double loss =
-          squared_error(validation_, validation_batches_,
-                        {order.data() + b * block, std::min(block, order.size() - b * block)}, [](auto) {});
+      const double loss = squared_error(validation_batches_, b * block, std::min(block, order.size() - b * block),
+                                        [](std::size_t, std::span<const double>) {});
       losses[b] = std::isfinite(loss) ? loss : infinity;
     }
     if (ranks_ > 1) hooks_.group->allreduce_max(losses, "the validation of " + recipe_.stream);
     return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(order.size());
   }
 
-  /// Sum over these samples, in the targets' units; `piece` gets estimate - target of up to samples_at_once of them,
-  /// while the network holds their activations.
+  /// Sum over these samples of the chosen mini-batch, in the targets' units. `piece` gets the place of the first and
+  /// estimate - target of up to samples_at_once of them, while the network holds their activations.
   template <class Piece>
-  double squared_error(const PatchSet& set, Batches& batches, std::span<const std::size_t> samples,
-                       const Piece& piece) {
+  double squared_error(Batches& batches, std::size_t first, std::size_t count, const Piece& piece) {
     double sum = 0.0;
-    for (std::size_t first = 0; first < samples.size(); first += samples_at_once) {
-      const auto here = samples.subspan(first, std::min(samples_at_once, samples.size() - first));
-      const auto estimates = network_.estimate(batches.gather(here, network_.curves()));
+    for (std::size_t done = 0; done < count; done += samples_at_once) {
+      const std::size_t start = first + done, here = std::min(samples_at_once, count - done);
+      const auto estimates = network_.estimate(batches.gather(start, here, network_.curves()));
       std::array<double, samples_at_once> errors{};
-      for (std::size_t i = 0; i < here.size(); ++i) {
-        errors[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) -
-                    static_cast<double>(set.targets[here[i]]);
+      for (std::size_t i = 0; i < here; ++i) {
+        errors[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) - batches.target(start + i);
         sum += errors[i] * errors[i];
       }
-      piece(std::span<const double>(errors.data(), here.size()));
+      piece(start, std::span<const double>(errors.data(), here));
     }
     return sum;
   }

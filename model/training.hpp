@@ -22,15 +22,17 @@ struct PatchSet {
   std::span<const std::int32_t> patient;     ///< [samples] row of `aifs`
   std::span<const float> aifs;               ///< [patients, 70] concentration, in the unit of that patient's curves
   std::span<const float> targets;            ///< [samples] in the parameter's units
+  std::span<const float> weights = {};       ///< [samples] how much each counts in training, 1 on average; empty: alike
 
   std::size_t samples() const { return targets.size(); }
 };
 
 /// What one epoch did.
 struct EpochRecord {
-  std::int64_t epoch = 0;        ///< from 1
-  double learning_rate = 0.0;    ///< of its last mini-batch
-  double training_loss = 0.0;    ///< mean squared error over its samples, each before the step that its mini-batch made
+  std::int64_t epoch = 0;      ///< from 1
+  double learning_rate = 0.0;  ///< of its last mini-batch
+  double training_loss = 0.0;  ///< mean squared error over its samples, each before the step that its mini-batch made,
+                               ///< as they were augmented, without weights
   double validation_loss = 0.0;  ///< mean squared error after the epoch; NaN without validation samples
   double gradient_norm = 0.0;    ///< mean over its mini-batches of the gradient's Euclidean norm
 };
@@ -61,7 +63,8 @@ struct TrainingHooks {
 
 struct TrainingResult {
   std::vector<NamedTensor> tensors;   ///< of `epoch_of_weights`, with every scale folded in
-  std::int64_t epoch_of_weights = 0;  ///< the epoch of lowest validation loss (the last without validation samples)
+  std::int64_t epoch_of_weights = 0;  ///< the epoch of lowest validation loss (the last if the recipe keeps that one,
+                                      ///< or without validation samples)
   std::vector<EpochRecord> epochs;
   bool stopped = false;  ///< stop() said so: the training is incomplete and the result not to be used as a network
   TrainingState state;   ///< where it ended

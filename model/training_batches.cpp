@@ -4,6 +4,8 @@
 #include "model/scaling.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace perfpipe {
 namespace {
@@ -14,7 +16,8 @@ constexpr std::size_t centre = 4;
 
 }  // namespace
 
-Batches::Batches(const PatchSet& set, double input_scale) : set_(set), factors_(set.aifs.size() / samples_of_curve) {
+Batches::Batches(const PatchSet& set, Parameter parameter, double input_scale)
+    : set_(set), parameter_(parameter), factors_(set.aifs.size() / samples_of_curve) {
   std::vector<bool> seen(factors_.size());
   for (const auto one : set.patient) {
     const auto row = static_cast<std::size_t>(one);
@@ -45,30 +48,55 @@ double Batches::tissue_peak() const {
   return *rank;
 }
 
-std::span<const float> Batches::choose(std::span<const std::size_t> mini_batch) {
+std::size_t Batches::choose(std::span<const std::size_t> mini_batch) {
+  mini_batch_ = mini_batch;
   row_of_.assign(factors_.size(), -1);
   for (const auto s : mini_batch) row_of_[patient(s)] = 0;
-  aifs_.clear();
   std::int32_t rows = 0;
+  for (auto& row : row_of_)
+    if (row == 0) row = rows++;
+  return static_cast<std::size_t>(rows);
+}
+
+std::span<const float> Batches::aifs(Augmentation augmentation) {
+  augmentation_ = std::move(augmentation);
+  aifs_.clear();
   for (std::size_t p = 0; p < row_of_.size(); ++p) {
     if (row_of_[p] < 0) continue;
-    row_of_[p] = rows++;
     aifs_.resize(aifs_.size() + samples_of_curve);
-    scale_curve(aif_of(p), factors_[p], std::span(aifs_).last(samples_of_curve));
+    const auto scaled = std::span(aifs_).last(samples_of_curve);
+    scale_curve(aif_of(p), factors_[p], scaled);
+    shift_curve(scaled, augmentation_.shift(static_cast<std::size_t>(row_of_[p])));
   }
   return aifs_;
 }
 
-std::span<const std::int32_t> Batches::gather(std::span<const std::size_t> samples, std::span<float> curves) {
+std::span<const std::int32_t> Batches::gather(std::size_t first, std::size_t count, std::span<float> curves) {
   constexpr std::size_t patch_values = positions * samples_of_curve;
   patients_.clear();
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const auto row = patient(samples[i]);
-    scale_patch(set_.curves, set_.neighbours.subspan(samples[i] * positions, positions), factors_[row] * tissue_gain_,
-                curves.subspan(i * patch_values, patch_values));
-    patients_.push_back(row_of_[row]);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t sample = mini_batch_[first + i], from = patient(sample);
+    const auto neighbours = set_.neighbours.subspan(sample * positions, positions);
+    std::array<std::int32_t, positions> turned{};
+    const auto symmetry = augmentation_.symmetry(first + i);
+    for (std::size_t place = 0; place < positions; ++place) turned[place] = neighbours[symmetry[place]];
+    const auto patch = curves.subspan(i * patch_values, patch_values);
+    scale_patch(set_.curves, turned, factors_[from] * tissue_gain_ * augmentation_.gain(first + i), patch);
+    const auto shift = augmentation_.shift(static_cast<std::size_t>(row_of_[from]));
+    if (shift != 0)
+      for (std::size_t place = 0; place < positions; ++place)
+        shift_curve(patch.subspan(place * samples_of_curve, samples_of_curve), shift);
+    patients_.push_back(row_of_[from]);
   }
   return patients_;
+}
+
+double Batches::target(std::size_t sample) const {
+  const auto target = static_cast<double>(set_.targets[mini_batch_[sample]]);
+  if (parameter_ != Parameter::cbf && parameter_ != Parameter::cbv) return target;
+  // Saturated where the unvaried targets are.
+  return std::min(target * static_cast<double>(augmentation_.gain(sample)),
+                  std::max(target, facts(parameter_).paper_maximum));
 }
 
 }  // namespace perfpipe

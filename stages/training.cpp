@@ -38,6 +38,11 @@ struct TrainingOptions {
   PerParameter input_scale{1.0, 10.0, 10.0, 10.0};
   double tissue_scale = 0.0;
   bool standardise = false;
+  bool symmetries = false;
+  double gain = 1.0;
+  std::int64_t shift = 0;
+  double natural_weight = 0.0;
+  std::string keep = "best";
   std::int64_t seed = 0;
   std::string targets;
 };
@@ -122,6 +127,18 @@ class Training final : public StageWith<TrainingOptions> {
     t.number("tissue_scale", &TrainingOptions::tissue_scale, {0.0, 1e4}, "",
              "tissue curves are scaled so that the 99th percentile of the samples' peaks lies here; 0: as the AIF");
     t.flag("standardise", &TrainingOptions::standardise, "targets minus their mean, over their SD, are learned");
+    t.flag("symmetries", &TrainingOptions::symmetries,
+           "each patch is mirrored and turned anew in each epoch, in eight ways");
+    t.number("gain", &TrainingOptions::gain, {1.0, 100.0}, "",
+             "tissue curves are multiplied by a factor from 1 / gain to gain, drawn for each sample and epoch; CBF and "
+             "CBV with them");
+    t.integer("shift", &TrainingOptions::shift, {0, 35}, "samples",
+              "tissue and artery of a patient are moved together by up to this much, drawn for each mini-batch");
+    t.number("natural_weight", &TrainingOptions::natural_weight, {0.0, 1.0}, "",
+             "0: all samples count alike; 1: as often as their bin occurs in the patients, which the balanced draws "
+             "level out; between: to this power");
+    t.choice("keep", &TrainingOptions::keep, {"best", "last"},
+             "weights of the epoch with the lowest validation error, or of the last");
     t.integer("seed", &TrainingOptions::seed, {0, 9007199254740992.0}, "",
               "of initial weights and shuffles; 0: the job's");
     t.text("targets", &TrainingOptions::targets,
@@ -159,7 +176,9 @@ class Training final : public StageWith<TrainingOptions> {
     const auto binning = context.store().open("training_draws");
     const auto series = binning.metadata().at("series").get<std::vector<std::string>>();
     const std::vector<float> aifs = read_aifs(context, series);
-    const SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
+    SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
+    if (options_.natural_weight > 0.0)
+      training.weights = natural_weights(training.targets, binning.metadata(), options_.natural_weight);
     const SampleSet validation = read_samples(context, series, binning.read<std::int32_t>("validation_draws"));
 
     const Recipe recipe = recipe_of(context);
@@ -210,6 +229,11 @@ class Training final : public StageWith<TrainingOptions> {
     recipe.input_scale = options_.input_scale[p];
     recipe.tissue_scale = options_.tissue_scale;
     recipe.standardise = options_.standardise;
+    recipe.symmetries = options_.symmetries;
+    recipe.gain = options_.gain;
+    recipe.shift = options_.shift;
+    recipe.natural_weight = options_.natural_weight;
+    recipe.keep_last = options_.keep == "last";
     recipe.seed = options_.seed > 0 ? static_cast<std::uint64_t>(options_.seed) : context.job().seed;
     recipe.stream = task.name;
     return recipe;
@@ -241,12 +265,11 @@ class Training final : public StageWith<TrainingOptions> {
                          {"edges", binning.at("edges")},
                          {"state", state.at("state")},
                          {"state_key", state_key}});
-    // One folder for each held-out subject: as it is, it can be `inference.weights` of another job. A second training of
-    // the job, under a name of its own, has a folder of its own.
+    // One folder for each held-out subject: as it is, it can be `inference.weights` of another job. A second training
+    // of the job, under a name of its own, has a folder of its own.
     const auto& stage = context.task().stage;
     context.publish(std::filesystem::path(stage == "training" ? "weights" : "weights-" + stage) /
-                        ("without-" + context.task().held_out) /
-                        (std::string(name(recipe.parameter)) + ".safetensors"),
+                        ("without-" + context.task().held_out) / (std::string(name(recipe.parameter)) + ".safetensors"),
                     bytes);
   }
 };
