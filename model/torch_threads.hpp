@@ -1,10 +1,10 @@
-// The number of threads that LibTorch, OpenMP and OpenBLAS may use.
+// The number of threads that LibTorch, OpenMP and OpenBLAS may use. Internal to the part of model/ that needs LibTorch.
 #pragma once
 
 namespace perfpipe {
 
-/// Sets the threads of LibTorch (with its OpenMP) and, where the loaded BLAS is OpenBLAS, of OpenBLAS. Call it at the
-/// start of the program, before other threads compute. Throws std::invalid_argument for less than 1.
+/// Sets the threads of LibTorch (with its OpenMP) and, where the loaded BLAS is OpenBLAS, of OpenBLAS. Throws
+/// std::invalid_argument for less than 1.
 void use_threads(int count);
 
 /// What training and the reference engine call first: sets to one thread what is not yet at one. How a library cuts a

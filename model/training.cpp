@@ -1,9 +1,8 @@
-#include "model/training.hpp"
-
 #include "core/error.hpp"
 #include "model/bicnn_torch.hpp"
 #include "model/gradient_sum.hpp"
-#include "model/threads.hpp"
+#include "model/torch_parts.hpp"
+#include "model/torch_threads.hpp"
 #include "model/training_batches.hpp"
 
 #include <algorithm>
@@ -280,8 +279,8 @@ class Trainer {
 
 }  // namespace
 
-TrainingResult train(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
-                     const TrainingHooks& hooks, std::optional<TrainingState> resume) {
+TrainingResult train_by_torch(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
+                              const TrainingHooks& hooks, std::optional<TrainingState> resume) {
   check_recipe(recipe);
   check_set(training, "training");
   check_set(validation, "validation");
