@@ -16,6 +16,7 @@ namespace perfpipe::bench {
 struct ChildRun {
   int code = -1;
   double seconds = 0.0;                           ///< from start to end
+  double processor_seconds = 0.0;                 ///< that it computed; less depends on what else the machine does
   std::chrono::system_clock::time_point started;  ///< for the times in its logs
   std::int64_t peak_bytes = 0;                    ///< of the largest process among it and what it has started
 };
@@ -42,6 +43,10 @@ inline ChildRun run_child(const std::vector<std::string>& words) {
   if (::wait4(pid, &status, 0, &usage) != pid) throw std::runtime_error("wait4 failed");
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   run.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  run.processor_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
   run.peak_bytes = usage.ru_maxrss * 1024;
   return run;
 }
