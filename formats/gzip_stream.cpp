@@ -14,9 +14,26 @@
 #include <vector>
 
 #include <fmt/format.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 namespace perfpipe {
 namespace {
+
+#ifdef __x86_64__
+[[gnu::target("avx")]] void clear_upper_halves() { _mm256_zeroupper(); }
+
+/// ISA-L 2.30 returns with the upper halves of the vector registers in use. Until someone clears them, every SSE
+/// instruction of this thread, and of threads that it starts, waits for the one before: the import of a .nii.gz took
+/// 2.1 s instead of 0.4.
+void leave_vector_code() {
+  static const bool has_them = __builtin_cpu_supports("avx");
+  if (has_them) clear_upper_halves();
+}
+#else
+void leave_vector_code() {}
+#endif
 
 /// ISA-L's codes (igzip_lib.h) for people.
 const char* reason(int code) {
@@ -116,6 +133,7 @@ struct GzipStream::State {
           static_cast<std::uint32_t>(std::min<std::size_t>(count - done, std::numeric_limits<std::uint32_t>::max()));
       inflater.avail_out = room;
       const int result = isal_inflate(&inflater);
+      leave_vector_code();
       done += room - inflater.avail_out;
       if (result != ISAL_DECOMP_OK)
         throw InputError(

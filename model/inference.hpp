@@ -18,6 +18,8 @@ namespace perfpipe {
 /// is to give the same bits however it is divided is divided at multiples of this.
 inline constexpr std::size_t inference_block = 64;
 
+class ReferenceNetwork;  // model/torch_library.hpp
+
 /// Estimates a parameter for voxels, each from its own patch. What faster engines are compared with. Its methods may be
 /// called from several threads at once; each call computes on the calling thread alone.
 class ReferenceEngine {
@@ -40,8 +42,7 @@ class ReferenceEngine {
                               std::span<const float> aif) const;
 
  private:
-  struct State;
-  std::unique_ptr<const State> state_;
+  std::unique_ptr<const ReferenceNetwork> network_;
 };
 
 }  // namespace perfpipe

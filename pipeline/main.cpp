@@ -4,7 +4,7 @@
 #include "cluster/serial_communicator.hpp"
 #include "core/signals.hpp"
 #include "core/version.hpp"
-#include "model/threads.hpp"
+#include "model/blas_threads.hpp"
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
 #include "pipeline/verify.hpp"
@@ -86,7 +86,7 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
 }
 
 ExitCode run(const CommandLine& line, Communicator& communicator) {
-  use_threads(1);  // parallel work is ours to share out; the libraries compute on the calling thread
+  use_blas_threads(1);  // parallel work is ours to share out; the libraries compute on the calling thread
   Log log(communicator.rank());
   // Rank 0 alone reads the file; the others get the same bytes, or never go on if it cannot be read.
   std::string text;

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -127,6 +128,23 @@ std::string failure_reason(const fs::path& output, const TaskInfo& task) {
   std::ifstream file(failure_path(output, task), std::ios::binary);
   const std::string reason{std::istreambuf_iterator<char>(file), {}};
   return reason.empty() ? "its inputs failed" : reason;
+}
+
+/// Time that all threads of this process have computed so far.
+double processor_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// The most memory that this process has held so far.
+long peak_mebibytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss >> 10;
 }
 
 class JobRun {
@@ -253,6 +271,7 @@ class JobRun {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     };
     log_.event("task started", {{"task", task.info.id()}});
+    const double processor_before = processor_seconds();
     try {
       std::vector<std::string> missing;
       for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
@@ -299,7 +318,10 @@ class JobRun {
       log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});
       throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
     }
-    log_.event("task done", {{"task", task.info.id()}, {"seconds", seconds()}});
+    log_.event("task done", {{"task", task.info.id()},
+                             {"seconds", seconds()},
+                             {"processor_seconds", processor_seconds() - processor_before},
+                             {"peak_mebibytes", peak_mebibytes()}});
     return {TaskStatus::done, "", seconds(), comm_.rank()};
   }
 

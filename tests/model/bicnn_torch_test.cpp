@@ -1,7 +1,7 @@
 #include "model/bicnn_torch.hpp"
 
 #include "core/random.hpp"
-#include "model/threads.hpp"
+#include "model/torch_threads.hpp"
 #include "tests/model/plain_network.hpp"
 
 #include <stdexcept>

@@ -3,7 +3,7 @@
 #include "core/error.hpp"
 #include "model/bicnn_torch.hpp"
 #include "model/scaling.hpp"
-#include "model/threads.hpp"
+#include "model/torch_threads.hpp"
 #include "tests/model/synthetic.hpp"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include "core/error.hpp"
 #include "model/inference.hpp"
-#include "model/threads.hpp"
+#include "model/torch_threads.hpp"
 #include "tests/model/synthetic.hpp"
 
 #include <array>

@@ -1,9 +1,8 @@
-#include "model/inference.hpp"
-
 #include "core/error.hpp"
 #include "model/bicnn_torch.hpp"
 #include "model/scaling.hpp"
-#include "model/threads.hpp"
+#include "model/torch_parts.hpp"
+#include "model/torch_threads.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,31 +14,27 @@ namespace {
 constexpr auto samples_of_curve = static_cast<std::size_t>(curve_samples);
 constexpr auto positions = static_cast<std::size_t>(patch_positions);
 
-}  // namespace
+class TorchNetwork final : public ReferenceNetwork {
+ public:
+  TorchNetwork(const WeightFile& weights, const std::string& source) {
+    use_one_thread();
+    facts_ = check_weights(weights, source);
+    const auto flat = flatten(weights.tensors);
+    weights_ = at::empty({static_cast<std::int64_t>(flat.size())}, at::kFloat);
+    std::copy(flat.begin(), flat.end(), weights_.data_ptr<float>());
+  }
 
-struct ReferenceEngine::State {
-  WeightFacts facts;
-  at::Tensor weights;
+  const WeightFacts& facts() const override { return facts_; }
+  std::vector<float> estimate(std::span<const float> curves, std::span<const std::int32_t> neighbours,
+                              std::span<const float> aif) const override;
+
+ private:
+  WeightFacts facts_;
+  at::Tensor weights_;
 };
 
-ReferenceEngine::ReferenceEngine(const WeightFile& weights, const std::string& source) {
-  use_one_thread();
-  auto state = std::make_unique<State>();
-  state->facts = check_weights(weights, source);
-  const auto flat = flatten(weights.tensors);
-  state->weights = at::empty({static_cast<std::int64_t>(flat.size())}, at::kFloat);
-  std::copy(flat.begin(), flat.end(), state->weights.data_ptr<float>());
-  state_ = std::move(state);
-}
-
-ReferenceEngine::~ReferenceEngine() = default;
-ReferenceEngine::ReferenceEngine(ReferenceEngine&&) noexcept = default;
-ReferenceEngine& ReferenceEngine::operator=(ReferenceEngine&&) noexcept = default;
-
-const WeightFacts& ReferenceEngine::facts() const { return state_->facts; }
-
-std::vector<float> ReferenceEngine::estimate(std::span<const float> curves, std::span<const std::int32_t> neighbours,
-                                             std::span<const float> aif) const {
+std::vector<float> TorchNetwork::estimate(std::span<const float> curves, std::span<const std::int32_t> neighbours,
+                                          std::span<const float> aif) const {
   const std::size_t rows = curves.size() / samples_of_curve;
   if (curves.size() % samples_of_curve != 0 || rows == 0 || neighbours.size() % positions != 0 ||
       aif.size() != samples_of_curve)
@@ -49,10 +44,10 @@ std::vector<float> ReferenceEngine::estimate(std::span<const float> curves, std:
                    [&](std::int32_t row) { return row >= 0 && static_cast<std::size_t>(row) < rows; }))
     throw std::invalid_argument("ReferenceEngine::estimate: a neighbour is not a row of the curves");
   use_one_thread();
-  const float factor = input_factor(aif, state_->facts.input_scale);
+  const float factor = input_factor(aif, facts_.input_scale);
 
   constexpr auto count = static_cast<std::int64_t>(inference_block);
-  BiCnn network(architecture_of(state_->facts.parameter), state_->weights);
+  BiCnn network(architecture_of(facts_.parameter), weights_);
   const auto ctc = at::empty({count * patch_positions, curve_samples}, at::kFloat);
   const auto artery = at::empty({1, curve_samples}, at::kFloat);
   const auto selection = at::ones({count, 1}, at::kFloat);
@@ -69,13 +64,19 @@ std::vector<float> ReferenceEngine::estimate(std::span<const float> curves, std:
     const float* found = network.forward(ctc, artery, selection).data_ptr<float>();
     for (std::size_t i = 0; i < here; ++i) {
       if (!std::isfinite(found[i]))
-        throw InputError("the " + std::string(perfpipe::facts(state_->facts.parameter).label) +
+        throw InputError("the " + std::string(perfpipe::facts(facts_.parameter).label) +
                          " network's estimate for voxel " + std::to_string(start + i) +
                          " is not finite: its curves or their scale are out of range");
       estimates[start + i] = std::max(found[i], 0.0f);
     }
   }
   return estimates;
+}
+
+}  // namespace
+
+std::unique_ptr<const ReferenceNetwork> make_reference_network(const WeightFile& weights, const std::string& source) {
+  return std::make_unique<const TorchNetwork>(weights, source);
 }
 
 }  // namespace perfpipe
