@@ -1,4 +1,5 @@
 // bsvd_targets: perfusion maps by deconvolution, which the networks learn from, or maps of other software.
+#include "core/slabs.hpp"
 #include "core/stage.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/deconvolution_methods.hpp"
@@ -139,10 +140,12 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     std::int64_t negative = 0;
     const std::int64_t step =
         context.slab_slices(plane * (samples + length) * static_cast<std::int64_t>(sizeof(float)));
-    for (std::int64_t z = 0; z < nz; z += step) {
-      const std::int64_t count = std::min(step, nz - z);
-      const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
-      const auto inside = mask.read_slab<std::uint8_t>("brain_mask", z, count);
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+                       mask.read_slab<std::uint8_t>("brain_mask", z, count));
+    };
+    for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t, const auto& slab) {
+      const auto& [curves, inside] = slab;
       std::array<std::vector<float>, 4> maps;
       std::vector<std::vector<float>> more(extras.size(), std::vector<float>(inside.size(), 0.0f));
       std::vector<float> residues(inside.size() * static_cast<std::size_t>(length), 0.0f);
@@ -152,7 +155,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
       for (Parameter p : all_parameters) output.write_slab<float>(std::string(name(p)), z, maps[index(p)]);
       for (std::size_t e = 0; e < extras.size(); ++e) output.write_slab<float>(extras[e].name, z, more[e]);
       if (options_.residue) output.write_slab<float>("residue", z, residues);
-    }
+    });
     if (negative > 0)
       context.log().info(
           fmt::format("{}: {} voxel(s) with a negative delay have Tmax 0", context.task().id(), negative));

@@ -1,4 +1,5 @@
 // inference: maps by the networks, in a cross-validation each patient's by those that never saw that patient.
+#include "core/slabs.hpp"
 #include "core/stage.hpp"
 #include "model/bicnn.hpp"
 #include "model/dense_inference.hpp"
@@ -139,10 +140,12 @@ class Inference final : public StageWith<InferenceOptions> {
                                                   dense_bytes(ny, nx) + maps_bytes);
     std::int64_t curves_inside = 0;
     std::map<Parameter, std::int64_t> beyond;  // curves of a size that the networks never saw
-    for (std::int64_t z = 0; z < nz; z += step) {
-      const std::int64_t count = std::min(step, nz - z);
-      const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
-      const auto inside = brain.read_slab<std::uint8_t>("brain_mask", z, count);
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+                       brain.read_slab<std::uint8_t>("brain_mask", z, count));
+    };
+    for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t, const auto& was_read) {
+      const auto& [curves, inside] = was_read;
       const CurveSlab slab{curves, inside, ny, nx, z};
       const auto peaks = relative_peaks(curves, inside, aif);
       curves_inside += static_cast<std::int64_t>(peaks.size());
@@ -159,7 +162,7 @@ class Inference final : public StageWith<InferenceOptions> {
         output.write_slab<float>(map, z, ensemble.mean());
         output.write_slab<float>(spread_spec(parameter).name, z, ensemble.spread());
       }
-    }
+    });
     const auto acquired = acquisition_of(tissue.metadata());
     for (const auto& [parameter, several] : estimators) {
       const double share =
