@@ -5,6 +5,7 @@
 #include <chrono>
 #include <exception>
 #include <map>
+#include <set>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -167,16 +168,38 @@ class Scheduler {
   std::size_t ended_ = 0;
 };
 
+/// Which ranks wait, and which will do so in a moment: those of a group of which one has come back already.
+class Crew {
+ public:
+  std::vector<int> waiting;
+
+  void came_back(int rank, int task) {
+    waiting.push_back(rank);
+    task_of_.erase(rank);
+    if (task != no_task) ending_.insert(task);
+  }
+  void sent_to(int rank, int task) { task_of_[rank] = task; }
+  int returning() const {
+    return static_cast<int>(std::count_if(task_of_.begin(), task_of_.end(),
+                                          [&](const auto& sent) { return ending_.contains(sent.second); }));
+  }
+
+ private:
+  std::map<int, int> task_of_;
+  std::set<int> ending_;
+};
+
 /// Gives the waiting ranks what is ready.
-void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, std::vector<int>& waiting) {
+void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, Crew& crew) {
   bool shared_too = true;
+  auto& waiting = crew.waiting;
   while (!waiting.empty()) {
     const int task = scheduler.next(shared_too);
     if (task == no_task) return;
     int count = 1;
     if (scheduler.can_be_shared(task)) {
       count = ranks_to_share(scheduler.max_ranks(task), scheduler.pending_shared(task),
-                             static_cast<int>(waiting.size()), scheduler.ranks_free_soon(task));
+                             static_cast<int>(waiting.size()), scheduler.ranks_free_soon(task) + crew.returning());
       if (count == 0) {  // the others may start meanwhile
         shared_too = false;
         continue;
@@ -186,6 +209,7 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, st
     waiting.erase(waiting.begin(), waiting.begin() + count);
     std::sort(ranks.begin(), ranks.end());
     scheduler.start(task, count);
+    for (const int rank : ranks) crew.sent_to(rank, task);
     if (hooks.started) hooks.started(task, ranks.front());
     const json order{{"task", task}, {"without", scheduler.failed_inputs(task)}, {"ranks", ranks}};
     for (const int rank : ranks) lines.answers->send(rank, order.dump(), "dispatcher");
@@ -196,7 +220,8 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, st
 std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks,
                                const std::atomic<bool>& give_up) {
   Scheduler scheduler(graph);
-  std::vector<int> waiting;
+  Crew crew;
+  auto& waiting = crew.waiting;
   bool stopping = false;
   int sent_home = 0;
   while (sent_home < lines.requests->size() && !give_up) {
@@ -212,7 +237,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
         for (int skipped : scheduler.end(task, std::move(outcome)))
           if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
       }
-      waiting.push_back(message->from);
+      crew.came_back(message->from, request.at("task"));
     }
     stopping = stopping || (hooks.stop_requested && hooks.stop_requested());
     if (stopping || scheduler.all_ended()) {
@@ -220,7 +245,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       sent_home += static_cast<int>(waiting.size());
       waiting.clear();
     } else {
-      hand_out(lines, scheduler, hooks, waiting);
+      hand_out(lines, scheduler, hooks, crew);
     }
     if (!message) std::this_thread::sleep_for(poll_interval);
   }
