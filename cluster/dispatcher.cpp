@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <map>
+#include <set>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -72,26 +74,32 @@ class Scheduler {
   }
 
   bool can_be_shared(int task) const { return graph_[static_cast<std::size_t>(task)].max_ranks > 1; }
+  bool shared_like(int task, int other) const {
+    return can_be_shared(other) &&
+           graph_[static_cast<std::size_t>(task)].kind == graph_[static_cast<std::size_t>(other)].kind;
+  }
   int max_ranks(int task) const { return graph_[static_cast<std::size_t>(task)].max_ranks; }
 
-  /// Tasks that ranks may share and that have not started.
-  int pending_shared() const {
+  /// Tasks of this one's kind that ranks may share and that have not started.
+  int pending_shared(int task) const {
     int pending = 0;
     for (std::size_t i = 0; i < graph_.size(); ++i)
-      pending += graph_[i].max_ranks > 1 && !graph_[i].done && !ended_tasks_[i];
-    for (const auto& run : running_) pending -= can_be_shared(run.task);
+      pending += shared_like(task, static_cast<int>(i)) && !graph_[i].done && !ended_tasks_[i];
+    for (const auto& run : running_) pending -= shared_like(task, run.task);
     return pending;
   }
 
-  /// Ranks whose shared or shareable task will probably end within 0.4 of the time that `task` would take one rank:
-  /// then two ranks after a wait are sooner done than one at once. By the time that such tasks took so far.
+  /// Ranks whose shared or shareable task of the same kind will probably end within 0.4 of the time that `task` would
+  /// take one rank: then two ranks after a wait are sooner done than one at once. By the time that such tasks took so
+  /// far.
   int ranks_free_soon(int task) const {
-    if (shared_cost_ <= 0.0) return 0;
-    const double seconds_per_cost = shared_seconds_ / shared_cost_;
+    const auto past = past_.find(graph_[static_cast<std::size_t>(task)].kind);
+    if (past == past_.end() || past->second.cost <= 0.0) return 0;
+    const double seconds_per_cost = past->second.seconds / past->second.cost;
     const double whole = graph_[static_cast<std::size_t>(task)].cost * seconds_per_cost;
     int soon = 0;
     for (const auto& run : running_) {
-      if (!can_be_shared(run.task)) continue;
+      if (!shared_like(task, run.task)) continue;
       const double needed = graph_[static_cast<std::size_t>(run.task)].cost * seconds_per_cost / run.ranks;
       const double left = needed - std::chrono::duration<double>(Clock::now() - run.start).count();
       if (left < 0.4 * whole && left > -0.25 * whole) soon += run.ranks;  // one that is long overdue is not waited for
@@ -114,8 +122,9 @@ class Scheduler {
     const auto run = std::find_if(running_.begin(), running_.end(), [&](const Run& r) { return r.task == task; });
     if (run != running_.end()) {
       if (can_be_shared(task) && outcome.status == TaskStatus::done) {
-        shared_seconds_ += outcome.seconds * run->ranks;
-        shared_cost_ += graph_[static_cast<std::size_t>(task)].cost;
+        auto& past = past_[graph_[static_cast<std::size_t>(task)].kind];
+        past.seconds += outcome.seconds * run->ranks;
+        past.cost += graph_[static_cast<std::size_t>(task)].cost;
       }
       running_.erase(run);
     }
@@ -147,8 +156,11 @@ class Scheduler {
   std::vector<double> priority_;
   std::vector<Run> running_;
   std::vector<bool> ended_tasks_;
-  double shared_seconds_ = 0.0;  ///< of ended tasks that may be shared: seconds times ranks
-  double shared_cost_ = 0.0;
+  struct Past {
+    double seconds = 0.0;  ///< times ranks
+    double cost = 0.0;
+  };
+  std::map<int, Past> past_;  ///< by kind: of ended tasks that may be shared
   std::vector<TaskOutcome> outcomes_;
   std::vector<int> open_inputs_;
   std::vector<std::vector<int>> dependents_;
@@ -156,16 +168,38 @@ class Scheduler {
   std::size_t ended_ = 0;
 };
 
+/// Which ranks wait, and which will do so in a moment: those of a group of which one has come back already.
+class Crew {
+ public:
+  std::vector<int> waiting;
+
+  void came_back(int rank, int task) {
+    waiting.push_back(rank);
+    task_of_.erase(rank);
+    if (task != no_task) ending_.insert(task);
+  }
+  void sent_to(int rank, int task) { task_of_[rank] = task; }
+  int returning() const {
+    return static_cast<int>(std::count_if(task_of_.begin(), task_of_.end(),
+                                          [&](const auto& sent) { return ending_.contains(sent.second); }));
+  }
+
+ private:
+  std::map<int, int> task_of_;
+  std::set<int> ending_;
+};
+
 /// Gives the waiting ranks what is ready.
-void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, std::vector<int>& waiting) {
+void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, Crew& crew) {
   bool shared_too = true;
+  auto& waiting = crew.waiting;
   while (!waiting.empty()) {
     const int task = scheduler.next(shared_too);
     if (task == no_task) return;
     int count = 1;
     if (scheduler.can_be_shared(task)) {
-      count = ranks_to_share(scheduler.max_ranks(task), scheduler.pending_shared(), static_cast<int>(waiting.size()),
-                             scheduler.ranks_free_soon(task));
+      count = ranks_to_share(scheduler.max_ranks(task), scheduler.pending_shared(task),
+                             static_cast<int>(waiting.size()), scheduler.ranks_free_soon(task) + crew.returning());
       if (count == 0) {  // the others may start meanwhile
         shared_too = false;
         continue;
@@ -175,6 +209,7 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, st
     waiting.erase(waiting.begin(), waiting.begin() + count);
     std::sort(ranks.begin(), ranks.end());
     scheduler.start(task, count);
+    for (const int rank : ranks) crew.sent_to(rank, task);
     if (hooks.started) hooks.started(task, ranks.front());
     const json order{{"task", task}, {"without", scheduler.failed_inputs(task)}, {"ranks", ranks}};
     for (const int rank : ranks) lines.answers->send(rank, order.dump(), "dispatcher");
@@ -185,7 +220,8 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, st
 std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks,
                                const std::atomic<bool>& give_up) {
   Scheduler scheduler(graph);
-  std::vector<int> waiting;
+  Crew crew;
+  auto& waiting = crew.waiting;
   bool stopping = false;
   int sent_home = 0;
   while (sent_home < lines.requests->size() && !give_up) {
@@ -201,7 +237,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
         for (int skipped : scheduler.end(task, std::move(outcome)))
           if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
       }
-      waiting.push_back(message->from);
+      crew.came_back(message->from, request.at("task"));
     }
     stopping = stopping || (hooks.stop_requested && hooks.stop_requested());
     if (stopping || scheduler.all_ended()) {
@@ -209,7 +245,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
       sent_home += static_cast<int>(waiting.size());
       waiting.clear();
     } else {
-      hand_out(lines, scheduler, hooks, waiting);
+      hand_out(lines, scheduler, hooks, crew);
     }
     if (!message) std::this_thread::sleep_for(poll_interval);
   }

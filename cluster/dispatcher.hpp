@@ -16,6 +16,7 @@ struct GraphTask {
   bool done = false;                   ///< reused: nothing to run
   bool accepts_failed_inputs = false;  ///< runs with what is there when some inputs failed
   int max_ranks = 1;                   ///< so many may share it, where there are more ranks than tasks
+  int kind = 0;                        ///< tasks of one kind run at the same time; those of others come before or after
 };
 
 enum class TaskStatus : int { done, failed, skipped, not_run };

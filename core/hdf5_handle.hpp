@@ -1,4 +1,4 @@
-// Owning HDF5 handles typed by their close function, and the library's error stack as text.
+// Owning HDF5 handles typed by their close function, the library's error stack as text, attributes that are text.
 #pragma once
 
 #include "core/error.hpp"
@@ -41,6 +41,13 @@ using Hdf5Properties = Hdf5Handle<H5Pclose>;
 
 /// The innermost messages of HDF5's error stack, on one line.
 std::string hdf5_error_text();
+
+/// Before the first other call of HDF5, and again before any: errors go into our messages instead of the terminal, and
+/// at the program's end HDF5 leaves alone what is still open (after a full disk it would write once more, and crash).
+void prepare_hdf5();
+
+void write_text_attribute(hid_t object, const std::filesystem::path& file, const char* name, const std::string& text);
+std::string read_text_attribute(hid_t object, const std::filesystem::path& file, const char* name);
 
 /// Throws IoError "FILE: WHAT: HDF5's words" when an HDF5 call returned a negative value.
 template <class Result>

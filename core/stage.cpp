@@ -130,8 +130,11 @@ void StageContext::publish(const std::filesystem::path& relative, std::string_vi
 }
 
 std::int64_t StageContext::slab_slices(std::int64_t bytes_per_slice) const {
-  return std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(job_.slab_bytes) / std::max<std::int64_t>(1, bytes_per_slice));
+  // Thicker slabs gain nothing: 16 MiB keep a thread busy for milliseconds, and their memory is used again and again,
+  // where the system would clear every page of thick ones anew.
+  const auto near = static_cast<std::int64_t>(std::max(1, job_.threads)) << 24;
+  const auto bytes = std::min(near, static_cast<std::int64_t>(job_.slab_bytes));
+  return std::max<std::int64_t>(1, bytes / std::max<std::int64_t>(1, bytes_per_slice));
 }
 
 }  // namespace perfpipe

@@ -144,7 +144,8 @@ class StageContext {
   void publish(const std::filesystem::path& relative, const std::function<void(const std::filesystem::path&)>& write);
   void publish(const std::filesystem::path& relative, std::string_view bytes);
 
-  /// Number of slices that fit into the slab memory, at least 1.
+  /// Number of slices to work on together, at least 1: they fit into the slab memory, and into what stays near the
+  /// threads.
   std::int64_t slab_slices(std::int64_t bytes_per_slice) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "core/store.hpp"
 
 #include "core/atomic_file.hpp"
+#include "core/chunk_io.hpp"
 #include "core/hash.hpp"
 #include "core/hdf5_handle.hpp"
 
@@ -75,43 +76,17 @@ std::vector<hsize_t> chunk_of(const std::vector<std::int64_t>& dims, std::int64_
   return chunk;
 }
 
-void write_text_attribute(hid_t object, const fs::path& file, const char* name, const std::string& text) {
-  Hdf5Type type(hdf5_check(H5Tcopy(H5T_C_S1), file, "attribute type"));
-  hdf5_check(H5Tset_size(type.get(), std::max<std::size_t>(1, text.size())), file, "attribute size");
-  hdf5_check(H5Tset_cset(type.get(), H5T_CSET_UTF8), file, "attribute encoding");
-  hdf5_check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), file, "attribute padding");
-  Hdf5Space space(hdf5_check(H5Screate(H5S_SCALAR), file, "attribute space"));
-  Hdf5Attribute attribute(hdf5_check(H5Acreate2(object, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), file,
-                                     fmt::format("creating attribute '{}'", name)));
-  const std::string padded = text.empty() ? std::string(1, '\0') : text;
-  hdf5_check(H5Awrite(attribute.get(), type.get(), padded.data()), file, fmt::format("writing attribute '{}'", name));
-}
+/// A lock let go of for a while; held again when handles close.
+class Unlocked {
+ public:
+  explicit Unlocked(std::unique_lock<std::recursive_mutex>& lock) : lock_(lock) { lock_.unlock(); }
+  ~Unlocked() { lock_.lock(); }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
 
-std::string read_text_attribute(hid_t object, const fs::path& file, const char* name) {
-  Hdf5Attribute attribute(
-      hdf5_check(H5Aopen(object, name, H5P_DEFAULT), file, fmt::format("opening attribute '{}'", name)));
-  Hdf5Type type(hdf5_check(H5Aget_type(attribute.get()), file, "attribute type"));
-  std::string text(H5Tget_size(type.get()), '\0');
-  hdf5_check(H5Aread(attribute.get(), type.get(), text.data()), file, fmt::format("reading attribute '{}'", name));
-  while (!text.empty() && text.back() == '\0') text.pop_back();
-  return text;
-}
-
-/// Before the first other call of HDF5, and again before any: errors go into our messages instead of the terminal, and
-/// at the program's end HDF5 leaves alone what is still open (after a full disk it would write once more, and crash).
-void prepare_hdf5() {
-  H5dont_atexit();
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
-
-/// HDF5 tells of a failed system call its time, buffer and more; a person needs what failed and why.
-std::string without_details(const std::string& description) {
-  constexpr std::string_view reason_key = "error message = '";
-  const auto details = description.find(": time = "), reason = description.find(reason_key);
-  if (details == std::string::npos || reason == std::string::npos) return description;
-  const auto begin = reason + reason_key.size();
-  return description.substr(0, details) + ": " + description.substr(begin, description.find('\'', begin) - begin);
-}
+ private:
+  std::unique_lock<std::recursive_mutex>& lock_;
+};
 
 void write_head(const fs::path& file, const ArtifactHead& head) {
   const nlohmann::ordered_json json{{"key", head.key}, {"content", head.content}, {"bytes", head.bytes}};
@@ -127,21 +102,13 @@ void write_head(const fs::path& file, const ArtifactHead& head) {
 
 }  // namespace
 
-std::string hdf5_error_text() {
-  std::string text;
-  const auto collect = [](unsigned, const H5E_error2_t* entry, void* out) -> herr_t {
-    auto& message = *static_cast<std::string*>(out);
-    const std::string what = entry->desc == nullptr ? "" : without_details(entry->desc);
-    if (message.find(what) == std::string::npos) message += (message.empty() ? "" : " < ") + what;
-    return 0;
-  };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &text);
-  H5Eclear2(H5E_DEFAULT);
-  return text.empty() ? "HDF5 gives no reason" : text;
-}
-
 struct ArtifactWriter::Impl {
   explicit Impl(fs::path target) : final(std::move(target)), pending(final) {}
+  ~Impl() {
+    const std::lock_guard lock(hdf5_mutex());
+    datasets.clear();
+    file.close();
+  }
   fs::path final;
   PendingFile pending;
   std::string key;
@@ -159,6 +126,7 @@ struct ArtifactWriter::Impl {
 };
 
 ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::ordered_json& made_from) {
+  const std::lock_guard lock(hdf5_mutex());
   prepare_hdf5();
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
@@ -181,6 +149,7 @@ ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::o
 ArtifactWriter::~ArtifactWriter() = default;
 
 void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int64_t>& dims) {
+  const std::lock_guard lock(hdf5_mutex());
   const fs::path& file = impl_->final;
   if (dims.size() != spec.axes.size())
     throw IoError(fmt::format("{}: dataset '{}' has axes ({}) but {} dims", file.string(), spec.name,
@@ -209,6 +178,7 @@ void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int6
 template <class T>
 void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std::span<const T> values) {
   if (values.empty()) return;
+  std::unique_lock lock(hdf5_mutex());
   Hdf5Dataset& dataset = impl_->find(name);
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->final, "data space"));
   const int rank = H5Sget_simple_extent_ndims(space.get());
@@ -219,6 +189,11 @@ void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std
     throw IoError(fmt::format("{}: dataset '{}': {} values from row {} do not fit {} rows of {}", impl_->final.string(),
                               name, values.size(), first, count[0], row));
   count[0] = values.size() / row;
+  if (const auto chunks = SliceChunks::of(dataset.get(), sizeof(T))) {
+    const Unlocked others_may(lock);
+    return chunks->write(first, static_cast<std::int64_t>(count[0]),
+                         reinterpret_cast<const std::uint8_t*>(values.data()), impl_->final, "dataset '" + name + "'");
+  }
   std::vector<hsize_t> start(count.size(), 0);
   start[0] = static_cast<hsize_t>(first);
   hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
@@ -234,6 +209,7 @@ void ArtifactWriter::add_published(PublishedFile file) {
 }
 
 void ArtifactWriter::commit() {
+  const std::lock_guard lock(hdf5_mutex());
   const fs::path &file = impl_->final, &temporary = impl_->pending.temporary();
   write_text_attribute(impl_->file.get(), file, "metadata", impl_->metadata.dump());
   write_text_attribute(impl_->file.get(), file, "published", impl_->published.dump());
@@ -253,12 +229,17 @@ void ArtifactWriter::commit() {
 }
 
 struct ArtifactReader::Impl {
+  ~Impl() {
+    const std::lock_guard lock(hdf5_mutex());
+    file.close();
+  }
   fs::path path;
   Hdf5File file;
   nlohmann::json metadata;
 };
 
 ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) {
+  const std::lock_guard lock(hdf5_mutex());
   prepare_hdf5();
   impl_->path = std::move(file);
   const auto head = read_artifact_head(impl_->path);
@@ -281,16 +262,19 @@ ArtifactReader::ArtifactReader(ArtifactReader&&) noexcept = default;
 ArtifactReader& ArtifactReader::operator=(ArtifactReader&&) noexcept = default;
 
 bool ArtifactReader::has(const std::string& name) const {
+  const std::lock_guard lock(hdf5_mutex());
   return H5Lexists(impl_->file.get(), name.c_str(), H5P_DEFAULT) > 0;
 }
 const nlohmann::json& ArtifactReader::metadata() const { return impl_->metadata; }
 const fs::path& ArtifactReader::path() const { return impl_->path; }
 
 nlohmann::json ArtifactReader::made_from() const {
+  const std::lock_guard lock(hdf5_mutex());
   return nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "made_from"));
 }
 
 std::vector<PublishedFile> ArtifactReader::published() const {
+  const std::lock_guard lock(hdf5_mutex());
   std::vector<PublishedFile> files;
   const auto json = nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "published"));
   for (const auto& file : json) files.push_back({file.at("path"), file.at("hash")});
@@ -298,6 +282,7 @@ std::vector<PublishedFile> ArtifactReader::published() const {
 }
 
 std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
+  const std::lock_guard lock(hdf5_mutex());
   Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
                                  "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
@@ -308,6 +293,7 @@ std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
 
 template <class T>
 std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
+  std::unique_lock lock(hdf5_mutex());
   Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
                                  "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
@@ -322,6 +308,11 @@ std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t f
   sizes[0] = static_cast<hsize_t>(count);
   std::vector<T> values(std::accumulate(sizes.begin(), sizes.end(), std::size_t{1}, std::multiplies<>()));
   if (values.empty()) return values;
+  if (const auto chunks = SliceChunks::of(dataset.get(), sizeof(T))) {
+    const Unlocked others_may(lock);
+    chunks->read(first, count, reinterpret_cast<std::uint8_t*>(values.data()), impl_->path, "dataset '" + name + "'");
+    return values;
+  }
   hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr),
              impl_->path, "slab");
   Hdf5Space memory(hdf5_check(H5Screate_simple(rank, sizes.data(), nullptr), impl_->path, "slab in memory"));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <isa-l/igzip_lib.h>
@@ -187,6 +188,34 @@ void GzipStream::seek(std::int64_t position) {
     if (read(scratch.data(), static_cast<std::size_t>(step)) == 0)
       throw InputError(fmt::format("ends after {} inflated bytes, before byte {}", state_->position, position));
   }
+}
+
+void GzipStream::inflate_into(const std::filesystem::path& folder) {
+  const auto fail = [&] {
+    throw IoError(fmt::format("{}: a series cannot be inflated there: {}", folder.string(), std::strerror(errno)));
+  };
+  int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) {  // a file system without nameless files
+    std::string name = (folder / ".inflated.tmp-XXXXXX").string();
+    fd = ::mkostemp(name.data(), O_CLOEXEC);
+    if (fd < 0) fail();
+    ::unlink(name.c_str());
+  }
+  auto plain = std::make_unique<State>();
+  plain->fd = fd;
+  seek(0);
+  std::vector<std::uint8_t> piece(1 << 20);
+  while (const std::size_t got = read(piece.data(), piece.size()))
+    for (std::size_t done = 0; done < got;) {
+      const ssize_t put = ::write(fd, piece.data() + done, got - done);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) fail();
+      done += static_cast<std::size_t>(put);
+    }
+  plain->file_size = state_->position;
+  plain->trailing = state_->trailing;
+  state_ = std::move(plain);
+  seek(0);
 }
 
 std::int64_t GzipStream::skip_to_end() {

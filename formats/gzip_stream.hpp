@@ -30,6 +30,10 @@ class GzipStream {
   void seek(std::int64_t position);
   /// Reads to the end (thus checks every CRC); returns the number of (inflated) bytes in all.
   std::int64_t skip_to_end();
+  /// Inflates everything into a nameless file in `folder`, which takes the place of this one: seeking costs nothing
+  /// then. The file goes when this does, however the program ends. Throws InputError if the stream is damaged, IoError
+  /// if the file cannot be written.
+  void inflate_into(const std::filesystem::path& folder);
   /// Bytes of the file after the last gzip member, known once the end has been reached.
   std::int64_t trailing_bytes() const;
 

@@ -14,8 +14,8 @@
 namespace perfpipe {
 
 /// Reads slabs of slices of a volume, a series (X,Y,Z,T) or a series (X,Y,Z,1,T): any accepted type, either byte order,
-/// NIfTI-1 and -2, plain or gzip. Memory: the slab asked for, and at most 16 frames of it as stored. A gzip'd series is
-/// inflated from its start for every slab, so ask for few and thick ones (see `slices_within`).
+/// NIfTI-1 and -2, plain or gzip. Memory: the slab asked for, and at most 32 frames of it as stored. A gzip'd series is
+/// inflated from its start for every slab: ask for one that holds all (see `slices_within`), or inflate_into() first.
 class NiftiReader {
  public:
   /// Checks the header (not a gzip stream's CRC: `check_nifti_file` does). Throws InputError naming the file.
@@ -30,7 +30,11 @@ class NiftiReader {
 
   /// Values value·scl_slope + scl_inter (computed in double, rounded once) of the slices [z_first, z_first + z_count),
   /// in the order (z, y, x, t). Throws InputError naming the file if it ends early or cannot be read.
-  void read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values);
+  void read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values, int threads = 1);
+
+  /// Inflates a gzip'd file into a nameless file in `folder` and reads from there on; plain files are left as they are.
+  /// Throws InputError if the file is damaged, IoError if the folder does not take it.
+  void inflate_into(const std::filesystem::path& folder);
 
   /// How many slices (at least 1, at most all) fit into this many bytes as float32.
   std::int64_t slices_within(std::size_t bytes) const;

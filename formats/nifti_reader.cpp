@@ -1,9 +1,11 @@
+#include "core/parallel.hpp"
 #include "formats/gzip_stream.hpp"
 #include "formats/nifti_image.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <future>
 
 #include <fmt/format.h>
 
@@ -62,14 +64,15 @@ void convert(NiftiType type, const std::uint8_t* raw, std::size_t count, bool sw
 struct NiftiReader::State {
   NiftiFileInfo info;
   GzipStream stream;
-  std::vector<std::uint8_t> raw;  ///< the slab's bytes of `frame_block` frames
+  /// The slab's bytes of `frame_block` frames, twice: one is read while the other is converted.
+  std::array<std::vector<std::uint8_t>, 2> raw{};
 
-  /// Reads the slab's part of one frame to `raw` + `place`.
-  void read_frame(std::int64_t frame, std::int64_t z_first, std::int64_t z_count, std::int64_t place) {
+  /// Reads the slab's part of one frame to `to`.
+  void read_frame(std::int64_t frame, std::int64_t z_first, std::int64_t z_count, std::uint8_t* to) {
     const auto [nx, ny, nz] = info.header.extent();
     const std::int64_t slice = nx * ny * info.header.bytes_per_value();
     stream.seek(info.header.vox_offset + (frame * nz + z_first) * slice);
-    if (const auto wanted = static_cast<std::size_t>(slice * z_count); stream.read(raw.data() + place, wanted) < wanted)
+    if (const auto wanted = static_cast<std::size_t>(slice * z_count); stream.read(to, wanted) < wanted)
       throw InputError(fmt::format("ends inside frame {} of {}: the file is truncated; copy it again", frame + 1,
                                    info.header.frames()));
   }
@@ -80,7 +83,7 @@ NiftiReader::NiftiReader(const std::filesystem::path& path) {
   std::vector<std::string> warnings;
   const auto info = check_nifti_file(path, findings, warnings, GzipCheck::header);
   findings.throw_if_any(ExitCode::input);
-  state_.reset(new State{*info, GzipStream(path), {}});
+  state_.reset(new State{*info, GzipStream(path)});
 }
 
 NiftiReader::~NiftiReader() = default;
@@ -89,7 +92,16 @@ NiftiReader& NiftiReader::operator=(NiftiReader&&) noexcept = default;
 
 const NiftiFileInfo& NiftiReader::info() const { return state_->info; }
 
-void NiftiReader::read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values) {
+void NiftiReader::inflate_into(const std::filesystem::path& folder) {
+  if (!state_->info.gzipped) return;
+  try {
+    state_->stream.inflate_into(folder);
+  } catch (const InputError& error) {
+    throw InputError(state_->info.path.string() + ": " + error.what());
+  }
+}
+
+void NiftiReader::read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values, int threads) {
   const NiftiHeader& header = state_->info.header;
   const auto [nx, ny, nz] = header.extent();
   if (z_first < 0 || z_count < 1 || z_first + z_count > nz)
@@ -100,16 +112,33 @@ void NiftiReader::read_slab(std::int64_t z_first, std::int64_t z_count, std::vec
   const double intercept = header.scl_slope == 0.0 ? 0.0 : header.scl_inter;
   values.resize(static_cast<std::size_t>(slab * frame_count));
   const std::int64_t block = std::min(frame_block, frame_count);
-  state_->raw.resize(static_cast<std::size_t>(slab * bytes * block));
+  // Reading (inflating, above all) goes on in a thread of its own while the block before is converted.
+  const auto read_block = [&](std::int64_t first) {
+    auto& raw = state_->raw[static_cast<std::size_t>(first / block % 2)];
+    raw.resize(static_cast<std::size_t>(slab * bytes * block));
+    for (std::int64_t t = 0; t < std::min(block, frame_count - first); ++t)
+      state_->read_frame(first + t, z_first, z_count, raw.data() + t * slab * bytes);
+  };
+  const auto start = [&](std::int64_t first) {
+    return std::async(frame_count > block ? std::launch::async : std::launch::deferred, read_block, first);
+  };
   try {
+    auto next = start(0);
     for (std::int64_t first = 0; first < frame_count; first += block) {
       const std::int64_t here = std::min(block, frame_count - first);
-      for (std::int64_t t = 0; t < here; ++t) state_->read_frame(first + t, z_first, z_count, t * slab * bytes);
-      for (std::int64_t voxel = 0; voxel < slab; voxel += voxel_block)
-        for (std::int64_t t = 0; t < here; ++t)
-          convert(header.datatype, state_->raw.data() + (t * slab + voxel) * bytes,
-                  static_cast<std::size_t>(std::min(voxel_block, slab - voxel)), header.swapped, slope, intercept,
-                  values.data() + voxel * frame_count + first + t, static_cast<std::size_t>(frame_count));
+      next.get();
+      if (first + block < frame_count) next = start(first + block);
+      const auto& raw = state_->raw[static_cast<std::size_t>(first / block % 2)];
+      parallel_blocks(static_cast<std::size_t>(slab), static_cast<std::size_t>(16 * voxel_block), threads,
+                      [&](std::size_t begin, std::size_t end) {
+                        const auto last = static_cast<std::int64_t>(end);
+                        for (auto voxel = static_cast<std::int64_t>(begin); voxel < last; voxel += voxel_block)
+                          for (std::int64_t t = 0; t < here; ++t)
+                            convert(header.datatype, raw.data() + (t * slab + voxel) * bytes,
+                                    static_cast<std::size_t>(std::min(voxel_block, last - voxel)), header.swapped,
+                                    slope, intercept, values.data() + voxel * frame_count + first + t,
+                                    static_cast<std::size_t>(frame_count));
+                      });
     }
   } catch (const InputError& error) {
     throw InputError(state_->info.path.string() + ": " + error.what());

@@ -95,7 +95,7 @@ class Classes {
 };
 
 /// Reads all voxels once. With a mask, the voxels outside it are not counted at all.
-Classes read_classes(const Series& series, std::size_t memory_bytes) {
+Classes read_classes(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch) {
   NiftiReader image(series.image);
   std::optional<NiftiReader> mask;
   if (!series.mask.empty()) mask.emplace(series.mask);
@@ -104,6 +104,7 @@ Classes read_classes(const Series& series, std::size_t memory_bytes) {
   Classes classes(frames);
   std::vector<float> values, inside;
   const std::int64_t slices = image.extent()[2], step = image.slices_within(memory_bytes);
+  if (step < slices && !scratch.empty()) image.inflate_into(scratch);
   for (std::int64_t z = 0; z < slices; z += step) {
     image.read_slab(z, std::min(step, slices - z), values);
     if (mask) mask->read_slab(z, std::min(step, slices - z), inside);
@@ -172,8 +173,8 @@ bool shows_bolus(const Series& series, std::vector<double> curve) {
 
 }  // namespace
 
-ValueCheck check_series_values(const Series& series, std::size_t memory_bytes) {
-  const Classes classes = read_classes(series, memory_bytes);
+ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch) {
+  const Classes classes = read_classes(series, memory_bytes, scratch);
   const IntensityClass total = classes.above(series.mask.empty() ? classes.otsu() : 0);
   const std::string file = series.image.string();
   const std::string region = series.mask.empty() ? "voxels above Otsu's threshold" : "voxels of its mask";

@@ -26,6 +26,8 @@ struct ValueCheck {
 /// series that is constant and one without a bolus: the peak of the mask's mean concentration curve, averaged over
 /// three frames (a passage lasts longer than one), stays under 3 SD of its baseline. The mean curve is judged because
 /// among thousands of noisy voxels some always pass 3 SD by chance.
-ValueCheck check_series_values(const Series& series, std::size_t memory_bytes = std::size_t{256} << 20);
+/// A gzip'd series of more than one slab is inflated once into a nameless file in `scratch`, if that is given.
+ValueCheck check_series_values(const Series& series, std::size_t memory_bytes = std::size_t{256} << 20,
+                               const std::filesystem::path& scratch = {});
 
 }  // namespace perfpipe

@@ -39,9 +39,12 @@ std::string verdict_key(const Series& series) {
 }
 
 /// Judges the values of one series; {"findings": [...], "warnings": [...]}.
-json judge(const Series& series, std::size_t memory) {
+json judge(const Job& job, const Series& series) {
   try {
-    const ValueCheck check = check_series_values(series, memory);
+    // In a run the output folder is there, and room for the series will be needed in it anyway.
+    const auto store = job.output / "store";
+    const ValueCheck check = check_series_values(series, static_cast<std::size_t>(job.slab_mebibytes) << 20,
+                                                 fs::is_directory(store) ? store : fs::path());
     return {{"findings", check.findings.lines()}, {"warnings", check.warnings}};
   } catch (const InputError& error) {
     return {{"findings", {error.what()}}, {"warnings", json::array()}};
@@ -114,9 +117,7 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
     if (!mine_to_do(i) || series.image.empty()) continue;
     const std::string key = verdict_key(series);
     const auto known = cache.find("series " + series.name);
-    json verdict = known != cache.end() && known->value("key", "") == key
-                       ? *known
-                       : judge(series, static_cast<std::size_t>(job.slab_mebibytes) << 20);
+    json verdict = known != cache.end() && known->value("key", "") == key ? *known : judge(job, series);
     verdict["key"] = key;
     mine["values"][series.name] = std::move(verdict);
   }

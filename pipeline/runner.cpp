@@ -227,6 +227,7 @@ class JobRun {
       task.done = reuse[i] == '1';
       task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
       task.max_ranks = stage_of(plan_[i]).max_ranks(plan_[i].info);
+      task.kind = plan_[i].stage;
       if (!task.done) cost += task.cost;
       graph.push_back(std::move(task));
     }

@@ -1,5 +1,5 @@
 // bsvd_targets: perfusion maps by deconvolution, which the networks learn from, or maps of other software.
-#include "core/stage.hpp"
+#include "core/shared_slabs.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/deconvolution_methods.hpp"
 #include "stages/maps.hpp"
@@ -118,6 +118,8 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                   facts(p).label, name(p)));
   }
   double cost(const TaskInfo&) const override { return options_.method == "bayes" ? 3.0 : 0.3; }
+  /// The others take as long as reading their curves.
+  int max_ranks(const TaskInfo&) const override { return options_.method == "bayes" ? 8 : 1; }
 
   void run(StageContext& context) const override {
     if (options_.method == "file") return copy_maps(context);
@@ -139,20 +141,35 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     std::int64_t negative = 0;
     const std::int64_t step =
         context.slab_slices(plane * (samples + length) * static_cast<std::int64_t>(sizeof(float)));
-    for (std::int64_t z = 0; z < nz; z += step) {
-      const std::int64_t count = std::min(step, nz - z);
-      const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
-      const auto inside = mask.read_slab<std::uint8_t>("brain_mask", z, count);
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+                       mask.read_slab<std::uint8_t>("brain_mask", z, count));
+    };
+    const auto compute = [&](std::int64_t, std::int64_t, const auto& slab) {
+      if (context.stop_requested()) throw Stopped();
+      const auto& [curves, inside] = slab;
       std::array<std::vector<float>, 4> maps;
       std::vector<std::vector<float>> more(extras.size(), std::vector<float>(inside.size(), 0.0f));
       std::vector<float> residues(inside.size() * static_cast<std::size_t>(length), 0.0f);
       for (auto& map : maps) map.assign(inside.size(), 0.0f);
       negative += deconvolve(*method, curves, inside, static_cast<std::size_t>(plane), scale, context.job().threads,
                              {{maps[0], maps[1], maps[2], maps[3]}, {more.begin(), more.end()}, residues});
-      for (Parameter p : all_parameters) output.write_slab<float>(std::string(name(p)), z, maps[index(p)]);
-      for (std::size_t e = 0; e < extras.size(); ++e) output.write_slab<float>(extras[e].name, z, more[e]);
-      if (options_.residue) output.write_slab<float>("residue", z, residues);
-    }
+      std::vector<float> all;
+      for (const auto& map : maps) all.insert(all.end(), map.begin(), map.end());
+      for (const auto& map : more) all.insert(all.end(), map.begin(), map.end());
+      all.insert(all.end(), residues.begin(), residues.end());
+      return all;
+    };
+    std::vector<SliceDataset> datasets;
+    for (Parameter p : all_parameters) datasets.push_back({std::string(name(p)), static_cast<std::size_t>(plane)});
+    for (const auto& map : extras) datasets.push_back({map.name, static_cast<std::size_t>(plane)});
+    if (options_.residue) datasets.push_back({"residue", static_cast<std::size_t>(plane * length)});
+    for_each_shared_slab(context, nz, step, read, compute,
+                         [&](std::int64_t z, std::int64_t count, std::span<const float> all) {
+                           write_slices(output, datasets, z, count, all);
+                         });
+    sum_over_group(context, {&negative, 1});
+    if (!context.is_first_of_group()) return;
     if (negative > 0)
       context.log().info(
           fmt::format("{}: {} voxel(s) with a negative delay have Tmax 0", context.task().id(), negative));

@@ -1,6 +1,8 @@
 // The tissue curves of a series in the store, slab by slab.
 #pragma once
 
+#include "core/parallel.hpp"
+#include "core/slabs.hpp"
 #include "core/stage.hpp"
 #include "stages/aif_search.hpp"
 #include "stages/brain_mask.hpp"
@@ -21,7 +23,7 @@ struct Candidates {
 class CurveSlabs {
  public:
   CurveSlabs(StageContext& context, const ArtifactReader& tissue)
-      : tissue_(tissue), dims_(tissue.dims("tissue_curves")) {
+      : tissue_(tissue), dims_(tissue.dims("tissue_curves")), threads_(context.job().threads) {
     step_ = context.slab_slices(dims_[1] * dims_[2] * dims_[3] * static_cast<std::int64_t>(sizeof(float)));
   }
   std::int64_t samples() const { return dims_[3]; }
@@ -31,24 +33,29 @@ class CurveSlabs {
   template <class Visit>
   void for_each(const std::vector<std::uint8_t>& inside, const Visit& visit) const {
     const std::int64_t plane = dims_[1] * dims_[2];
-    for (std::int64_t z = 0; z < dims_[0]; z += step_) {
-      const auto slab = tissue_.read_slab<float>("tissue_curves", z, std::min(step_, dims_[0] - z));
-      for (std::int64_t v = 0; v < static_cast<std::int64_t>(slab.size()) / samples(); ++v)
-        if (inside[static_cast<std::size_t>(z * plane + v)] != 0)
-          visit(z * plane + v, std::span<const float>(slab).subspan(static_cast<std::size_t>(v * samples()),
-                                                                    static_cast<std::size_t>(samples())));
-    }
+    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+      for (std::int64_t v = 0; v < count * plane; ++v)
+        if (inside[static_cast<std::size_t>(z * plane + v)] != 0) visit(z * plane + v, curve_in(slab, v));
+    });
   }
 
   /// Of the voxels inside those with the largest areas under their curves, `share` of them, all above 0.
   Candidates largest(const std::vector<std::uint8_t>& inside, double share) const {
-    std::vector<float> areas;
-    for_each(inside, [&](std::int64_t, std::span<const float> curve) { areas.push_back(curve_area(curve)); });
+    const std::int64_t plane = dims_[1] * dims_[2];
+    std::vector<float> area(inside.size()), areas;
+    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+      parallel_blocks(static_cast<std::size_t>(count * plane), 4096, threads_, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t v = begin; v < end; ++v)
+          if (const auto voxel = static_cast<std::size_t>(z * plane) + v; inside[voxel] != 0)
+            area[voxel] = curve_area(curve_in(slab, static_cast<std::int64_t>(v)));
+      });
+    });
+    for (std::size_t voxel = 0; voxel < area.size(); ++voxel)
+      if (inside[voxel] != 0) areas.push_back(area[voxel]);
     const float least = least_candidate_area(areas, share);
     Candidates found;
-    std::size_t next = 0;
     for_each(inside, [&](std::int64_t voxel, std::span<const float> curve) {
-      if (areas[next++] < least) return;
+      if (area[static_cast<std::size_t>(voxel)] < least) return;
       found.where.push_back(voxel);
       found.curves.insert(found.curves.end(), curve.begin(), curve.end());
     });
@@ -56,8 +63,21 @@ class CurveSlabs {
   }
 
  private:
+  template <class Work>
+  void for_slabs(const Work& work) const {
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return tissue_.read_slab<float>("tissue_curves", z, count);
+    };
+    for_each_slab(dims_[0], step_, threads_, read, work);
+  }
+  std::span<const float> curve_in(const std::vector<float>& slab, std::int64_t voxel) const {
+    return std::span<const float>(slab).subspan(static_cast<std::size_t>(voxel * samples()),
+                                                static_cast<std::size_t>(samples()));
+  }
+
   const ArtifactReader& tissue_;
   std::vector<std::int64_t> dims_;
+  int threads_;
   std::int64_t step_ = 1;
 };
 

@@ -1,4 +1,5 @@
 // export: maps and masks as NIfTI in the geometry of the series, with JSON sidecars.
+#include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "formats/nifti_image.hpp"
@@ -54,6 +55,8 @@ class Export final : public StageWith<ExportOptions> {
     const std::string suffix = options_.compress ? ".nii.gz" : ".nii";
     const nlohmann::json warnings = collect_warnings(context);
     nlohmann::json written = nlohmann::json::array();
+    // Compressing takes longest: files are written beside each other, each from its own map.
+    std::vector<std::pair<std::filesystem::path, std::function<void(const std::filesystem::path&)>>> volumes;
 
     const auto write_maps = [&](Parameter p, const std::string& dataset, const std::string& kind,
                                 const std::string& what) {
@@ -62,10 +65,10 @@ class Export final : public StageWith<ExportOptions> {
         const auto maker = context.store().open(input);
         if (!maker.has(dataset)) continue;
         const std::string label = maker.metadata().at(label_key).get<std::string>() + kind;
-        const auto values = maker.read<float>(dataset);
         const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
-        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
-          write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map));
+        volumes.emplace_back(stem.string() + suffix, [=, &geometry, file = maker.path()](const auto& path) {
+          write_nifti_volume(path, std::span<const float>(ArtifactReader(file).read<float>(dataset)), geometry,
+                             fmt::format("perfpipe {} {}", label, map));
         });
         publish_sidecar(context, stem,
                         {{"Description", fmt::format("{} by {}", what, label)},
@@ -85,9 +88,9 @@ class Export final : public StageWith<ExportOptions> {
       for (const auto& extra : maker.metadata().value("extra_maps", nlohmann::json::array())) {
         const std::string map = extra.at("name"), label = maker.metadata().at(label_key);
         const auto stem = folder / fmt::format("{}_desc-{}_{}", series.name, label, map);
-        const auto values = maker.read<float>(map);
-        context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
-          write_nifti_volume(path, std::span<const float>(values), geometry, fmt::format("perfpipe {} {}", label, map));
+        volumes.emplace_back(stem.string() + suffix, [=, &geometry, file = maker.path()](const auto& path) {
+          write_nifti_volume(path, std::span<const float>(ArtifactReader(file).read<float>(map)), geometry,
+                             fmt::format("perfpipe {} {}", label, map));
         });
         publish_sidecar(context, stem,
                         {{"Description", extra.at("long_name").get<std::string>() + " by " + label},
@@ -103,10 +106,10 @@ class Export final : public StageWith<ExportOptions> {
         const auto masks = context.store().open(input);
         const auto makers = masks.metadata().at("makers").value(std::string(name(p)), nlohmann::json::array());
         for (std::size_t m = 0; m < makers.size(); ++m) {
-          const auto values = masks.read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1);
           const std::string label = makers[m];
           const auto stem = folder / fmt::format("{}_label-{}_desc-{}_mask", series.name, name(p), label);
-          context.publish(stem.string() + suffix, [&](const std::filesystem::path& path) {
+          volumes.emplace_back(stem.string() + suffix, [=, &geometry, file = masks.path()](const auto& path) {
+            const auto values = ArtifactReader(file).read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1);
             write_nifti_volume(path, std::span<const std::uint8_t>(values), geometry,
                                fmt::format("perfpipe {} mask {}", label, name(p)));
           });
@@ -124,6 +127,13 @@ class Export final : public StageWith<ExportOptions> {
         }
       }
     }
+    std::error_code error;
+    std::filesystem::create_directories(context.job().output / folder, error);
+    if (error)
+      throw IoError((context.job().output / folder).string() + ": the folder cannot be created: " + error.message());
+    parallel_blocks(volumes.size(), 1, context.job().threads,
+                    [&](std::size_t i, std::size_t) { volumes[i].second(context.job().output / volumes[i].first); });
+    for (const auto& [path, write] : volumes) context.publish(path, [](const std::filesystem::path&) {});
     // The same bytes from every patient's task: whoever writes last changes nothing.
     context.publish("derivatives/dataset_description.json",
                     nlohmann::ordered_json{

@@ -46,6 +46,19 @@ void require_size(const char* what, std::size_t found, std::int64_t width, std::
         fmt::format("picture of a slice of {} x {} voxels: the {} has {} elements", width, height, what, found));
 }
 
+/// Colours of a palette, finer than 8 bits can show: computing one takes a third of a microsecond.
+constexpr int last_colour = 1023;
+const std::vector<Colour>& palette_table(Palette palette) {
+  const auto make = [](Palette of) {
+    std::vector<Colour> colours;
+    for (int i = 0; i <= last_colour; ++i) colours.push_back(palette_colour(of, static_cast<double>(i) / last_colour));
+    return colours;
+  };
+  static const std::array<std::vector<Colour>, 3> tables{make(Palette::sequential), make(Palette::diverging),
+                                                         make(Palette::grey)};
+  return tables[palette == Palette::sequential ? 0 : palette == Palette::diverging ? 1 : 2];
+}
+
 }  // namespace
 
 Image8::Image8(std::int64_t w, std::int64_t h, Colour colour) : width(w), height(h) {
@@ -106,13 +119,15 @@ Image8 map_image(const Slice& slice, Palette palette, const DisplayRange& range,
   require_size("map", slice.values.size(), slice.width, slice.height);
   if (!slice.mask.empty()) require_size("mask", slice.mask.size(), slice.width, slice.height);
   Image8 image(slice.width * scale, slice.height * scale, black);
+  const auto& colours = palette_table(palette);
   for (std::int64_t y = 0; y < slice.height; ++y)
     for (std::int64_t x = 0; x < slice.width; ++x) {
       const auto i = static_cast<std::size_t>(y * slice.width + x);
       if (!slice.mask.empty() && slice.mask[i] == 0) continue;
       const double u = (static_cast<double>(slice.values[i]) - range.low) / (range.high - range.low);
       fill(image, placed(x, slice.width, flips.x, scale), placed(y, slice.height, flips.y, scale), scale, scale,
-           palette_colour(palette, u));
+           std::isnan(u) ? palette_colour(palette, u)
+                         : colours[static_cast<std::size_t>(std::lround(std::clamp(u, 0.0, 1.0) * last_colour))]);
     }
   return image;
 }

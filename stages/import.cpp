@@ -18,15 +18,18 @@ struct ImportOptions {
   std::string mask = "auto";
 };
 
-/// Slabs of a series; a series that fits into one slab is read once, however many passes there are.
+/// Slabs of a series; a series that fits into one slab is read once, however many passes there are. A gzip'd one that
+/// does not is inflated once, into the store's folder.
 class SlabSource {
  public:
-  SlabSource(const std::filesystem::path& image, std::size_t slab_bytes)
-      : reader_(image), slices_(reader_.slices_within(slab_bytes)) {}
+  SlabSource(const std::filesystem::path& image, const JobInfo& job)
+      : reader_(image), slices_(reader_.slices_within(job.slab_bytes)), threads_(job.threads) {
+    if (slices_ < reader_.extent()[2]) reader_.inflate_into(job.output / "store");
+  }
   std::int64_t frames() const { return reader_.frames(); }
   std::int64_t slices() const { return slices_; }
   const std::vector<float>& read(std::int64_t z, std::int64_t count) {
-    if (z != z_ || count != count_) reader_.read_slab(z, count, slab_);
+    if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
     z_ = z;
     count_ = count;
     return slab_;
@@ -35,6 +38,7 @@ class SlabSource {
  private:
   NiftiReader reader_;
   std::int64_t slices_;
+  int threads_;
   std::vector<float> slab_;
   std::int64_t z_ = -1, count_ = -1;
 };
@@ -90,7 +94,7 @@ class Import final : public StageWith<ImportOptions> {
   void run(StageContext& context) const override {
     const Series& series = context.series();
     for (const auto& warning : series.warnings) context.warn(warning);
-    SlabSource source(series.image, context.job().slab_bytes);
+    SlabSource source(series.image, context.job());
     const Extent extent{series.extent[2], series.extent[1], series.extent[0]};
     const auto& [nz, ny, nx] = extent;
     const std::int64_t all_frames = source.frames();
@@ -125,9 +129,15 @@ class Import final : public StageWith<ImportOptions> {
     output.create(concentration_spec(), {nz, ny, nx, frames});
     std::int64_t bad = 0;
     std::vector<double> mean_concentration(static_cast<std::size_t>(frames), 0.0);
-    for (std::int64_t z = 0; z < nz; z += source.slices()) {
-      const std::int64_t count = std::min(source.slices(), nz - z), voxels = count * ny * nx;
-      const auto& slab = source.read(z, count);
+    // The series comes in thick slabs and is worked on in thin ones.
+    const std::int64_t thin = context.slab_slices(ny * nx * frames * static_cast<std::int64_t>(sizeof(float)));
+    for (std::int64_t z = 0, count = 0; z < nz; z += count) {
+      const std::int64_t thick = z / source.slices() * source.slices();
+      const std::int64_t thick_count = std::min(source.slices(), nz - thick);
+      count = std::min(thin, thick + thick_count - z);
+      const std::int64_t voxels = count * ny * nx;
+      const auto slab = std::span<const float>(source.read(thick, thick_count))
+                            .subspan(static_cast<std::size_t>((z - thick) * ny * nx * all_frames));
       std::uint8_t* const slab_mask = mask.data() + z * ny * nx;
       std::vector<float> concentration(static_cast<std::size_t>(voxels * frames), 0.0f);
       parallel_blocks(

@@ -1,5 +1,5 @@
 // inference: maps by the networks, in a cross-validation each patient's by those that never saw that patient.
-#include "core/stage.hpp"
+#include "core/shared_slabs.hpp"
 #include "model/bicnn.hpp"
 #include "model/dense_inference.hpp"
 #include "stages/input_ranges.hpp"
@@ -116,6 +116,7 @@ class Inference final : public StageWith<InferenceOptions> {
   }
   bool accepts_failed_inputs() const override { return true; }
   double cost(const TaskInfo&) const override { return options_.engine == "dense" ? 1.0 : 9.0; }
+  int max_ranks(const TaskInfo&) const override { return 8; }  // where there are fewer patients than ranks
 
   void run(StageContext& context) const override {
     for (const char* port : {"tissue_curves", "aif", "brain_mask"})
@@ -130,36 +131,52 @@ class Inference final : public StageWith<InferenceOptions> {
     const auto estimators = make_estimators(context, aif, features);
     if (estimators.empty()) throw TaskFailure("no network is there for this patient: their trainings failed");
     auto& output = context.output();
+    std::vector<SliceDataset> datasets;  // in the order in which a slab's maps stand behind each other
     for (const auto& [parameter, several] : estimators) {
+      datasets.push_back({map_spec(parameter).name, static_cast<std::size_t>(ny * nx)});
       output.create(map_spec(parameter), {nz, ny, nx});
-      if (several.size() > 1) output.create(spread_spec(parameter), {nz, ny, nx});
+      if (several.size() == 1) continue;
+      datasets.push_back({spread_spec(parameter).name, static_cast<std::size_t>(ny * nx)});
+      output.create(spread_spec(parameter), {nz, ny, nx});
     }
     const std::int64_t maps_bytes = ny * nx * 6 * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t step = context.slab_slices(ny * nx * curve_samples * static_cast<std::int64_t>(sizeof(float)) +
                                                   dense_bytes(ny, nx) + maps_bytes);
     std::int64_t curves_inside = 0;
     std::map<Parameter, std::int64_t> beyond;  // curves of a size that the networks never saw
-    for (std::int64_t z = 0; z < nz; z += step) {
-      const std::int64_t count = std::min(step, nz - z);
-      const auto curves = tissue.read_slab<float>("tissue_curves", z, count);
-      const auto inside = brain.read_slab<std::uint8_t>("brain_mask", z, count);
+    for (const auto& [parameter, several] : estimators) beyond[parameter] = 0;
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+                       brain.read_slab<std::uint8_t>("brain_mask", z, count));
+    };
+    const auto compute = [&](std::int64_t z, std::int64_t, const auto& was_read) {
+      const auto& [curves, inside] = was_read;
       const CurveSlab slab{curves, inside, ny, nx, z};
       const auto peaks = relative_peaks(curves, inside, aif);
       curves_inside += static_cast<std::int64_t>(peaks.size());
+      std::vector<float> maps;
+      const auto append = [&](const std::vector<float>& map) { maps.insert(maps.end(), map.begin(), map.end()); };
       for (const auto& [parameter, several] : estimators) {
         if (context.stop_requested()) throw Stopped();
         beyond[parameter] += peaks_beyond(ranges_of(several), peaks);
-        const std::string map(name(parameter));
         if (several.size() == 1) {
-          output.write_slab<float>(map, z, several.front().estimate(slab));
+          append(several.front().estimate(slab));
           continue;
         }
         MeanAndSpread ensemble;
         for (const auto& estimator : several) ensemble.add(estimator.estimate(slab));
-        output.write_slab<float>(map, z, ensemble.mean());
-        output.write_slab<float>(spread_spec(parameter).name, z, ensemble.spread());
+        append(ensemble.mean());
+        append(ensemble.spread());
       }
-    }
+      return maps;
+    };
+    for_each_shared_slab(context, nz, step, read, compute,
+                         [&](std::int64_t z, std::int64_t count, std::span<const float> maps) {
+                           write_slices(output, datasets, z, count, maps);
+                         });
+    sum_over_group(context, {&curves_inside, 1});
+    for (auto& [parameter, count] : beyond) sum_over_group(context, {&count, 1});
+    if (!context.is_first_of_group()) return;
     const auto acquired = acquisition_of(tissue.metadata());
     for (const auto& [parameter, several] : estimators) {
       const double share =

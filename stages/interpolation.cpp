@@ -1,5 +1,6 @@
 // interpolation: concentration at the acquired times -> tissue curves on the uniform grid that networks need.
 #include "core/parallel.hpp"
+#include "core/slabs.hpp"
 #include "core/stage.hpp"
 #include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
@@ -65,9 +66,10 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     output.create(tissue_curves_spec(), {nz, dims[1], dims[2], samples});
     const std::int64_t step =
         context.slab_slices(plane * (frames + samples) * static_cast<std::int64_t>(sizeof(float)));
-    for (std::int64_t z = 0; z < nz; z += step) {
-      const std::int64_t count = std::min(step, nz - z);
-      const auto slab = input.read_slab<float>("concentration", z, count);
+    const auto read = [&](std::int64_t z, std::int64_t count) {
+      return input.read_slab<float>("concentration", z, count);
+    };
+    for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t count, const auto& slab) {
       std::vector<float> curves(static_cast<std::size_t>(count * plane * samples));
       parallel_blocks(
           static_cast<std::size_t>(count * plane), 4096, context.job().threads,
@@ -78,7 +80,7 @@ class Interpolation final : public StageWith<InterpolationOptions> {
                   {curves.data() + v * static_cast<std::size_t>(samples), static_cast<std::size_t>(samples)});
           });
       output.write_slab<float>("tissue_curves", z, curves);
-    }
+    });
     const auto acquired = acquisition(times);
     output.set_metadata({{"start_s", choice.grid.start},
                          {"dt_s", options_.dt},

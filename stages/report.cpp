@@ -27,6 +27,7 @@ class Report final : public StageWith<ReportOptions> {
     StageType type;
     type.name = "report";
     type.scope = Scope::cohort;
+    type.version = 2;
     type.summary =
         "Writes report/index.html: errors, maps beside each other, masks, AIFs, filters, trainings, warnings.";
     type.reference = "figures 3 to 5 of Ho et al., ICPR 2016";
@@ -140,7 +141,7 @@ class Report final : public StageWith<ReportOptions> {
       if (options_.patients > 0 && shown == options_.patients) break;
       if (context.stop_requested()) throw Stopped();
       if (!open_input(context, "brain_mask", series.name)) continue;
-      add_patient(page, read_patient_view(context, series), ranges, options_.slices, shown == 0);
+      add_patient(page, read_patient_view(context, series, options_.slices), ranges, options_.slices, shown == 0);
       ++shown;
     }
     const auto all = static_cast<std::int64_t>(context.cohort().series.size());

@@ -10,6 +10,35 @@
 namespace perfpipe {
 namespace {
 
+/// These slices of a volume, behind each other.
+template <class T>
+std::vector<T> read_slices(const ArtifactReader& reader, const std::string& dataset,
+                           const std::vector<std::int64_t>& slices) {
+  std::vector<T> values;
+  for (const auto z : slices) {
+    const auto slice = reader.read_slab<T>(dataset, z, 1);
+    values.insert(values.end(), slice.begin(), slice.end());
+  }
+  return values;
+}
+
+/// The slices to show, and the one with most of the voxels that the AIF is the mean of.
+void choose_slices(const std::vector<std::uint8_t>& brain, std::int64_t count, PatientView& view) {
+  const std::int64_t plane = view.extent[0] * view.extent[1];
+  view.shown = slices_to_show(brain, plane, count);
+  view.kept = view.shown;
+  std::int64_t most = 0, best = 0;
+  for (std::int64_t z = 0; z < view.extent[2] && !view.aif_voxels.empty(); ++z) {
+    const auto first = view.aif_voxels.begin() + z * plane;
+    const std::int64_t voxels = plane - std::count(first, first + plane, 0);
+    if (voxels > most) best = z;
+    most = std::max(most, voxels);
+  }
+  view.kept.push_back(best);
+  std::sort(view.kept.begin(), view.kept.end());
+  view.kept.erase(std::unique(view.kept.begin(), view.kept.end()), view.kept.end());
+}
+
 void read_maps(StageContext& context, const Series& series, Parameter p, PatientView& view) {
   const std::string map(name(p));
   for (const auto& input : context.store().inputs(map)) {
@@ -20,15 +49,20 @@ void read_maps(StageContext& context, const Series& series, Parameter p, Patient
     auto maker =
         std::find_if(view.makers.begin(), view.makers.end(), [&](const MapSet& known) { return known.label == label; });
     if (maker == view.makers.end()) maker = view.makers.insert(maker, MapSet{label, {}});
-    maker->maps[index(p)] = reader.read<float>(map);
+    maker->maps[index(p)] = read_slices<float>(reader, map, view.kept);
     const std::string spread = spread_spec(p).name;
-    if (reader.has(spread)) maker->spreads[index(p)] = reader.read<float>(spread);
+    if (reader.has(spread)) maker->spreads[index(p)] = read_slices<float>(reader, spread, view.kept);
     for (const std::string warning : reader.metadata().value("warnings", nlohmann::json::array()))
       if (std::find(view.warnings.begin(), view.warnings.end(), warning) == view.warnings.end())
         view.warnings.push_back(warning);
   }
-  if (!series.truth[index(p)].empty())
-    NiftiReader(series.truth[index(p)]).read_slab(0, series.extent[2], view.truth.maps[index(p)]);
+  if (series.truth[index(p)].empty()) return;
+  NiftiReader truth(series.truth[index(p)]);
+  std::vector<float> slice;
+  for (const auto z : view.kept) {
+    truth.read_slab(z, 1, slice);
+    view.truth.maps[index(p)].insert(view.truth.maps[index(p)].end(), slice.begin(), slice.end());
+  }
 }
 
 void read_masks(StageContext& context, const Series& series, Parameter p, PatientView& view) {
@@ -40,9 +74,14 @@ void read_masks(StageContext& context, const Series& series, Parameter p, Patien
       fmt::format("{} {} {} {}", facts(p).label, flow ? "<" : ">",
                   shown_number(masks->metadata().at(flow ? "cbf_below" : "tmax_above")), facts(p).units);
   const auto makers = masks->metadata().at("makers").value(std::string(name(p)), nlohmann::json::array());
-  for (std::size_t m = 0; m < makers.size(); ++m)
-    view.masks[index(p)].push_back(
-        {makers[m].get<std::string>(), masks->read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1)});
+  const auto plane = static_cast<std::ptrdiff_t>(view.extent[0] * view.extent[1]);
+  for (std::size_t m = 0; m < makers.size(); ++m) {
+    const auto all = masks->read_slab<std::uint8_t>(dataset, static_cast<std::int64_t>(m), 1);
+    MaskSet kept{makers[m].get<std::string>(), {}};
+    for (const auto z : view.kept)
+      kept.mask.insert(kept.mask.end(), all.begin() + z * plane, all.begin() + (z + 1) * plane);
+    view.masks[index(p)].push_back(std::move(kept));
+  }
 }
 
 std::vector<std::uint8_t> voxel_mask(const std::vector<std::int32_t>& voxels,
@@ -118,16 +157,18 @@ std::optional<ArtifactReader> open_input(StageContext& context, const std::strin
   return std::nullopt;
 }
 
-PatientView read_patient_view(StageContext& context, const Series& series) {
+PatientView read_patient_view(StageContext& context, const Series& series, std::int64_t slices) {
   PatientView view;
   view.name = series.name;
   view.extent = series.extent;
   const Affine affine = NiftiReader(series.image).info().affine;
   view.flips = display_flips({affine[0][0], affine[1][0], affine[2][0]}, {affine[0][1], affine[1][1], affine[2][1]});
-  view.brain_mask = open_input(context, "brain_mask", series.name)->read<std::uint8_t>("brain_mask");
+  read_curves(context, series, view);
+  const auto brain = open_input(context, "brain_mask", series.name);
+  choose_slices(brain->read<std::uint8_t>("brain_mask"), slices, view);
+  view.brain_mask = read_slices<std::uint8_t>(*brain, "brain_mask", view.kept);
   for (Parameter p : all_parameters) read_maps(context, series, p, view);
   for (Parameter p : {Parameter::cbf, Parameter::tmax}) read_masks(context, series, p, view);
-  read_curves(context, series, view);
   return view;
 }
 

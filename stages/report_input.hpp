@@ -13,7 +13,8 @@ namespace perfpipe {
 /// The artifact of a task among the inputs of a port, if that task did not fail.
 std::optional<ArtifactReader> open_input(StageContext& context, const std::string& port, const std::string& task);
 
-/// Maps, masks, AIF and facts of one series that was imported. Holds all its maps in memory: 4 bytes per voxel each.
-PatientView read_patient_view(StageContext& context, const Series& series);
+/// Maps, masks, AIF and facts of one series that was imported: of `slices` slices that show it, and of the one with
+/// most of the AIF's voxels.
+PatientView read_patient_view(StageContext& context, const Series& series, std::int64_t slices);
 
 }  // namespace perfpipe

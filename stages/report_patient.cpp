@@ -20,7 +20,7 @@ class PatientPictures {
         ranges_(ranges),
         nx_(view.extent[0]),
         ny_(view.extent[1]),
-        shown_(slices_to_show(view.brain_mask, nx_ * ny_, slices)) {
+        shown_(view.kept.empty() ? slices_to_show(view.brain_mask, nx_ * ny_, slices) : view.shown) {
     for (const auto& maker : view.makers) makers_.push_back(&maker);
   }
 
@@ -80,7 +80,7 @@ class PatientPictures {
     if (view_.aif_voxels.empty() || ground == nullptr) return;
     std::int64_t best = 0, most = 0, all = 0;
     for (std::int64_t z = 0; z < view_.extent[2]; ++z) {
-      const auto here = slice(view_.aif_voxels, z);
+      const auto here = aif_slice(z);
       const std::int64_t voxels = nx_ * ny_ - std::count(here.begin(), here.end(), 0);
       all += voxels;
       if (voxels <= most) continue;
@@ -88,7 +88,7 @@ class PatientPictures {
       best = z;
     }
     Image8 image = grey(ground->maps[index(Parameter::cbv)], best, ranges_[index(Parameter::cbv)]);
-    outline(image, view_.aif_voxels, best, outlines[1]);
+    draw_outline(image, aif_slice(best), nx_, ny_, outline_scale, view_.flips, outlines[1]);
     page.figure(
         {{fmt::format("Slice {}", best), std::move(image)}}, {},
         fmt::format("Voxels of the arterial input function, on the CBV map: {} of {} in this slice.", most, all));
@@ -97,8 +97,14 @@ class PatientPictures {
  private:
   template <class T>
   std::span<const T> slice(const std::vector<T>& volume, std::int64_t z) const {
-    return std::span<const T>(volume).subspan(static_cast<std::size_t>(z * nx_ * ny_),
+    const std::int64_t place =
+        view_.kept.empty() ? z : std::lower_bound(view_.kept.begin(), view_.kept.end(), z) - view_.kept.begin();
+    return std::span<const T>(volume).subspan(static_cast<std::size_t>(place * nx_ * ny_),
                                               static_cast<std::size_t>(nx_ * ny_));
+  }
+  std::span<const std::uint8_t> aif_slice(std::int64_t z) const {
+    return std::span<const std::uint8_t>(view_.aif_voxels)
+        .subspan(static_cast<std::size_t>(z * nx_ * ny_), static_cast<std::size_t>(nx_ * ny_));
   }
   const MapSet* first_with(Parameter p) const {
     const auto found =

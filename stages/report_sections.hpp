@@ -35,13 +35,16 @@ struct PatientView {
   std::vector<std::uint8_t> brain_mask;
   std::vector<MapSet> makers;  ///< in the order of the job: the reference first
   MapSet truth;                ///< all empty where there is none
+  /// The slices that the volumes above and below hold, and those of them to be shown; empty: all, and chosen when
+  /// shown.
+  std::vector<std::int64_t> kept, shown;
   std::array<std::vector<MaskSet>, 4> masks;
   std::array<std::string, 4> mask_titles;  ///< "CBF < 50.2 ml/100g/min"
   PlotLine aif;                            ///< empty where there is none
   PlotLine aif_fit;                        ///< its first passage; may be empty
   PlotLine mean_curve;                     ///< brain mean, on its own scale
   std::string curve_units;
-  std::vector<std::uint8_t> aif_voxels;  ///< (z, y, x) mask; empty where the AIF came from a table
+  std::vector<std::uint8_t> aif_voxels;  ///< (z, y, x) mask of all slices; empty where the AIF came from a table
   std::vector<std::string> facts;        ///< lines of text
   std::vector<std::string> warnings;
 };

@@ -15,6 +15,7 @@ class SameBits : public testing::Test {
     write_patient(*folder, "sub-03_ses-2", small_series(4));
     folder->write("job.yaml", cross_validation_job);
     ASSERT_TRUE(ended(run_perfpipe(*folder, {"job.yaml"}), 0));
+    fs::copy(*folder / "out" / "weights" / "without-sub-01", *folder / "networks");
     serial = take_results();
   }
   static void TearDownTestSuite() { folder.reset(); }
@@ -58,6 +59,35 @@ TEST_P(SameBitsOnRanks, AsWithoutALauncher) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SameBitsOnRanks, testing::Values(1, 2, 4, 8));
+
+TEST_F(SameBits, OnePatientOverSeveralRanks) {
+  TempFolder alone;
+  NiftiBuilder image = small_series(1);
+  image.dim = {16, 16, 9, 45};  // an odd number of slices: the last round has fewer of them than ranks
+  image.value = [good = small_series(1).value](std::size_t i) {
+    const std::size_t t = i / (16 * 16 * 9), place = i % (16 * 16 * 9);
+    return good(t * 512 + place % 512) + 0.01 * static_cast<double>(place / 512);
+  };
+  write_patient(alone, "sub-01", image);
+  fs::copy(*folder / "networks", alone / "networks");
+  alone.write(
+      "job.yaml",
+      "output: out\ncohort: cohort\nstages: [import, interpolation, aif, bsvd_targets: {method: bayes, residue: "
+      "true}, inference: {weights: networks}, masking, export]\n");
+  ASSERT_TRUE(ended(run_perfpipe(alone, {"job.yaml"}), 0));
+  const auto expected = results_in(alone / "out");
+  EXPECT_TRUE(expected.contains("derivatives/sub-01/perf/sub-01_desc-cnn_tmax.nii.gz"));
+  for (const int ranks : {2, 4}) {
+    fs::remove_all(alone / "out");
+    ASSERT_TRUE(ended(run_ranks(alone, ranks, {"job.yaml"}, 120.0), 0));
+    EXPECT_TRUE(same_results(expected, results_in(alone / "out"))) << ranks;
+    for (int rank = 0; rank < ranks; ++rank)
+      for (const char* task : {"inference/sub-01", "bsvd_targets/sub-01"})
+        EXPECT_NE(file_bytes(alone / ("out/logs/rank-00" + std::to_string(rank) + ".jsonl")).find(task),
+                  std::string::npos)
+            << "rank " << rank << " of " << ranks << " takes no part in " << task;
+  }
+}
 
 TEST_F(SameBits, WithMoreThreads) {
   ASSERT_TRUE(ended(run_perfpipe(*folder, {"job.yaml", "--set", "parallel.threads=3"}), 0));

@@ -166,5 +166,37 @@ TEST(NiftiReader, SlicesWithinAMemoryBudget) {
   EXPECT_EQ(reader.slices_within(1 << 20), 6);
 }
 
+TEST(NiftiReader, ReadsTheSameFromTheInflatedCopy) {
+  const TempFolder folder;
+  NiftiBuilder image;
+  image.dim = {7, 5, 6, 40};  // three blocks of frames
+  const auto file = image.write(folder, "a.nii.gz");
+  NiftiReader compressed(file), inflated(file);
+  std::filesystem::create_directory(folder / "scratch");
+  inflated.inflate_into(folder / "scratch");
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "scratch")) << "the copy has a name";
+  std::vector<float> expected, found;
+  for (const std::int64_t z : {4, 0, 2}) {
+    compressed.read_slab(z, 2, expected);
+    inflated.read_slab(z, 2, found, 3);
+    EXPECT_EQ(found, expected);
+  }
+  EXPECT_NE(std::count(expected.begin(), expected.end(), expected.front()),
+            static_cast<std::ptrdiff_t>(expected.size()));
+}
+
+TEST(NiftiReader, DamageIsSeenWhenInflating) {
+  const TempFolder folder;
+  NiftiBuilder image;
+  image.dim = {7, 5, 6, 40};
+  const auto file = image.write(folder, "a.nii.gz");
+  std::string bytes = file_bytes(file);
+  bytes[bytes.size() - 6] ^= 1;  // the CRC
+  folder.write("a.nii.gz", bytes);
+  NiftiReader reader(file);
+  EXPECT_THROW(reader.inflate_into(folder.path()), InputError);
+  EXPECT_THROW(NiftiReader(image.write(folder, "b.nii.gz")).inflate_into(folder / "missing"), IoError);
+}
+
 }  // namespace
 }  // namespace perfpipe
