@@ -32,7 +32,7 @@ inline constexpr double perivascular_cbv = 7.5;
 /// Everything per voxel, x fastest, then y, then z.
 struct Head {
   std::vector<Tissue> tissue;
-  std::vector<float> baseline;       ///< S0 relative to that of grey matter; 0 in air
+  std::vector<float> baseline;       ///< MR: S0 relative to that of grey matter, 0 in air; CT: HU
   std::vector<Kinetics> kinetics;    ///< of the tissue; CBF 0 where there is none: air, CSF
   std::vector<float> blood;          ///< share of the voxel that a large vessel fills
   std::vector<std::uint8_t> lesion;  ///< 0 none, 1 penumbra, 2 core
