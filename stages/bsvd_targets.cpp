@@ -57,7 +57,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   static void complete(ConfigNode& options, Findings&) {
     const ConfigNode* method = options.find("method");
     const double own = method == nullptr ? 0.0 : default_threshold(method->text);
-    if (own > 0.0) options.set_default("threshold", own);
+    if (own > 0.0) options.set_default("threshold", fmt::format("{}", own));
   }
   static OptionTable<TargetOptions> table() {
     OptionTable<TargetOptions> t;

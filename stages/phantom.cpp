@@ -23,6 +23,7 @@ sub-XX/perf/sub-XX_desc-truth_cbf.nii.gz true cerebral blood flow, ml/100g/min
                        _desc-truth_tmax  argmax of the delayed, dispersed residue function on a 0.25 s grid, s
                        _desc-truth_delay true arrival delay relative to the arterial input, s
                        _desc-truth_lesion  0 none, 1 penumbra, 2 core
+                       _desc-truth_dseg  region or condition, with its table ..._dseg.tsv: errors are tabled by these
 
 All four truth maps are 0 where there is no capillary bed and so no truth: air, CSF, and the blood of large vessels.
 Leave voxels with CBF 0 out when comparing with the truth.
@@ -38,13 +39,20 @@ class Phantom final : public StageWith<PhantomOptions> {
     StageType type;
     type.name = "phantom";
     type.scope = Scope::patient;
+    type.version = 2;
     type.summary = "Writes a simulated DSC-MR or CT perfusion cohort with its truth, to be the cohort of another job.";
-    type.reference = "tissue classes after Manhart et al.; docs/methods.md, digital phantoms";
+    type.reference =
+        "tissue classes after Manhart et al.; kudo after Kudo et al., Radiology 267:201 (2013); docs/phantoms.md";
     return type;
   }
   static OptionTable<PhantomOptions> table() {
     using O = PhantomOptions;
     OptionTable<O> t;
+    t.choice("kind", &O::kind, {"anatomy", "kudo", "study"},
+             "anatomy: a head with a lesion; kudo: tiles of MTT, delay, CBV and residue function, after Kudo et al., "
+             "Radiology 267:201 (2013); study: tiles of SNR, residue function, tissue, delay and dispersion. kudo and "
+             "study have a matrix of their own, and write mask and AIF unless told otherwise");
+    t.integer("tile", &O::tile, {1, 64}, "voxels", "kudo, study: edge of a tile; kudo: 32 where nothing is given");
     t.choice("modality", &O::modality, {"mr", "ct"},
              "mr: DSC signal; ct: HU, with skull, scalp and table, every second frame spared after 45 s");
     t.integer("patients", &O::patients, {1, 999}, "", "number of patients; each one is the same whatever their number");
@@ -89,7 +97,8 @@ class Phantom final : public StageWith<PhantomOptions> {
   Ports ports() const override { return {}; }
   bool uses_seed() const override { return true; }
   double cost(const TaskInfo&) const override {
-    return 1e-5 * static_cast<double>(options_.size[0] * options_.size[1] * options_.size[2]);
+    const auto extent = phantom_extent(options_);
+    return 1e-5 * static_cast<double>(extent[0] * extent[1] * extent[2]);
   }
   std::optional<Cohort> simulated_cohort() const override {
     Cohort cohort;
@@ -97,7 +106,7 @@ class Phantom final : public StageWith<PhantomOptions> {
     for (std::int64_t n = 1; n <= options_.patients; ++n) {
       Series series;
       series.name = series.subject = phantom_patient_name(n);
-      series.extent = {options_.size[0], options_.size[1], options_.size[2]};
+      series.extent = phantom_extent(options_);
       cohort.series.push_back(std::move(series));
     }
     return cohort;
@@ -133,6 +142,8 @@ class Phantom final : public StageWith<PhantomOptions> {
       volume(fmt::format("_desc-truth_{}", name(q)), std::span<const float>(p.truth[index(q)]));
     volume("_desc-truth_delay", std::span<const float>(p.delay));
     volume("_desc-truth_lesion", std::span<const std::uint8_t>(p.lesion));
+    volume("_desc-truth_dseg", std::span<const float>(p.label));
+    context.publish(stem + "_desc-truth_dseg.tsv", format_label_table(p.labels));
     if (options_.write_mask) volume("_desc-brain_mask", std::span<const std::uint8_t>(p.brain_mask));
     if (options_.write_aif) context.publish(stem + "_aif.tsv", format_tsv({"time_s", "value"}, {p.times, p.aif}));
     context.output().set_metadata({{"snr", p.snr},

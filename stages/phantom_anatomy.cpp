@@ -156,6 +156,7 @@ class HeadBuilder {
         for (std::int64_t x = 0; x < grid_.nx; ++x) fill(x, y, z);
     for (const auto& path : vessel_paths)
       for (std::int64_t z = 0; z < (path.upper ? grid_.nz : (grid_.nz + 1) / 2); ++z) draw_vessel(path, z);
+    label_regions();
     return std::move(head_);
   }
 
@@ -195,6 +196,25 @@ class HeadBuilder {
     head_.baseline[i] = baseline(i, 0.82 + 0.18 * grey, ct_white_matter + (ct_grey_matter - ct_white_matter) * grey);
     head_.lesion[i] = severity >= 1.25 ? 2 : severity >= 0.5 ? 1 : 0;
     head_.kinetics[i] = perfuse(i, class_perfusion(grey, severity), severity);
+  }
+
+  /// A label for each tissue, state and residue function that there can be.
+  void label_regions() {
+    constexpr std::array tissues{std::pair{Tissue::grey, "grey"}, std::pair{Tissue::white, "white"},
+                                 std::pair{Tissue::perivascular, "perivascular"}};
+    constexpr std::array states{"normal", "penumbra", "core"};
+    head_.label.assign(grid_.voxels(), 0.0f);
+    head_.labels.factors = {"tissue", "state", "residue"};
+    int label = 0;
+    for (const auto& [tissue, tissue_name] : tissues)
+      for (std::size_t state = 0; state < (tissue == Tissue::perivascular ? 1 : states.size()); ++state)
+        for (int r = 0; r < 4; ++r) {
+          const auto residue = static_cast<Residue>(r);
+          head_.labels.levels[++label] = {tissue_name, states[state], residue_name(residue)};
+          for (std::size_t i = 0; i < head_.label.size(); ++i)
+            if (head_.tissue[i] == tissue && head_.lesion[i] == state && head_.kinetics[i].residue == residue)
+              head_.label[i] = static_cast<float>(label);
+        }
   }
 
   /// Adds the patient's spread to the mean CBF and CBV of a voxel's class, and its delay, dispersion and residue

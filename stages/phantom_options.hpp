@@ -11,6 +11,8 @@ namespace perfpipe {
 
 /// A pair `x_low`, `x_high` is a range from which each patient draws uniformly.
 struct PhantomOptions {
+  std::string kind = "anatomy";                  ///< anatomy | kudo | study (phantom_grids.hpp)
+  std::int64_t tile = 16;                        ///< voxels, edge of a tile of kudo (32) and study
   std::string modality = "mr";                   ///< mr | ct
   std::int64_t patients = 11;                    ///< as many as the paper's cohort
   std::vector<std::int64_t> size{128, 128, 20};  ///< voxels in x, y, z

@@ -20,7 +20,7 @@ struct PhantomPatient {
   std::array<double, 3> voxel_mm{};      ///< x, y, z
   double repetition_time = 0.0;          ///< s, a whole number of ms
   double echo_time = 0.0;                ///< s; without a meaning on CT
-  double snr = 0.0;                      ///< grey matter baseline / noise SD
+  double snr = 0.0;                      ///< grey matter baseline / noise SD, where the voxel has none of its own
   double noise_sd = 0.0;                 ///< in units of the signal: of each of MR's two channels, of CT's HU
   std::vector<double> times;             ///< s, from 0
   std::vector<double> aif;               ///< true ΔR2* (1/s) or HU of arterial blood at `times`
@@ -31,7 +31,12 @@ struct PhantomPatient {
       truth;                         ///< by parameter; 0 where there is no capillary bed: air, CSF, large vessels
   std::vector<float> delay;          ///< s, true arrival delay relative to the AIF
   std::vector<std::uint8_t> lesion;  ///< 0 none, 1 penumbra, 2 core
+  std::vector<float> label;          ///< region or condition
+  LabelTable labels;
 };
+
+/// Voxels in x, y, z by the kind of phantom.
+std::array<std::int64_t, 3> phantom_extent(const PhantomOptions& options);
 
 /// "sub-01" for 1.
 std::string phantom_patient_name(std::int64_t number);
