@@ -31,6 +31,8 @@ nlohmann::json series_to_json(const Series& series) {
           {"aif", series.aif.string()},
           {"truth", paths_to_json(series.truth)},
           {"target", paths_to_json(series.target)},
+          {"labels", series.labels.string()},
+          {"label_table", series.label_table.string()},
           {"modality", series.modality == Modality::mr ? "mr" : "ct"},
           {"kind", series.kind == SeriesKind::signal ? "signal" : "concentration"},
           {"extent", series.extent},
@@ -53,6 +55,8 @@ Series series_from_json(const nlohmann::json& json) {
   series.aif = json.at("aif").get<std::string>();
   series.truth = paths_from_json<4>(json.at("truth"));
   series.target = paths_from_json<4>(json.at("target"));
+  series.labels = json.at("labels").get<std::string>();
+  series.label_table = json.at("label_table").get<std::string>();
   series.modality = json.at("modality").get<std::string>() == "mr" ? Modality::mr : Modality::ct;
   series.kind = json.at("kind").get<std::string>() == "signal" ? SeriesKind::signal : SeriesKind::concentration;
   series.extent = json.at("extent").get<std::array<std::int64_t, 3>>();

@@ -20,6 +20,16 @@ const ConfigNode* ConfigNode::find(std::string_view key) const {
   return nullptr;
 }
 
+void ConfigNode::set_default(const std::string& key, const std::string& value) {
+  if (kind != Kind::map || find(key) != nullptr) return;
+  ConfigNode child;
+  child.kind = Kind::scalar;
+  child.text = value;
+  child.where = where;
+  child.path = path + "." + key;
+  entries.emplace_back(key, std::move(child));
+}
+
 std::string ConfigNode::shown() const {
   std::string value;
   switch (kind) {

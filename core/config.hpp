@@ -26,6 +26,8 @@ struct ConfigNode {
   std::string path;   ///< "stages[2].bsvd_targets.threshold"
 
   const ConfigNode* find(std::string_view key) const;
+  /// Adds a number, word or true under a key that a map does not have, as if it had been written there.
+  void set_default(const std::string& key, const std::string& value);
   /// "threshold = 1.4" style text of what was found, for messages.
   std::string shown() const;
 };

@@ -1,5 +1,6 @@
 #include "formats/cohort_scan.hpp"
 
+#include "formats/label_table.hpp"
 #include "formats/layout.hpp"
 #include "formats/nifti_image.hpp"
 #include "formats/series_timing.hpp"
@@ -93,6 +94,18 @@ void check_aif(const Series& series, Findings& findings) {
     check_aif_coverage(*aif, series.aif, series.times, series.repetition_time, findings);
 }
 
+/// A label map counts together with its table alone.
+void check_labels(Series& series, const SeriesFiles& files, const NiftiFileInfo& image, Findings& findings) {
+  if (files.labels.empty()) return;
+  if (files.label_table.empty())
+    return findings.add(files.labels.string(), "has no table of its labels; add " +
+                                                   (nifti_stem(files.labels) + ".tsv (index, name, factors)"));
+  check_map(files.labels, "label map", image, findings, series.warnings);
+  read_label_table(files.label_table, findings);
+  series.labels = files.labels;
+  series.label_table = files.label_table;
+}
+
 void check_maps(Series& series, const SeriesFiles& files, const NiftiFileInfo& image, Findings& findings) {
   for (std::size_t p = 0; p < 4; ++p) {
     series.truth[p] = files.truth[p];
@@ -153,6 +166,7 @@ Series inspect(const SeriesFiles& files, const PatientOverrides& overrides, cons
   check_mask(series, *image, of_mask, series.warnings);
   findings.merge(of_mask, named_by(overrides.mask));
   check_maps(series, files, *image, findings);
+  check_labels(series, files, *image, findings);
   check_aif(series, of_aif);
   findings.merge(of_aif, named_by(overrides.aif));
   return series;

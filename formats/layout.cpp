@@ -64,6 +64,8 @@ void add_companions(const fs::path& base, const std::string& mask_suffix, Series
   const std::string text = base.string();
   series.mask = one_image(text + mask_suffix, series.findings);
   if (stands(text + "_aif.tsv")) series.aif = text + "_aif.tsv";
+  series.labels = one_image(text + "_desc-truth_dseg", series.findings);
+  if (stands(text + "_desc-truth_dseg.tsv")) series.label_table = text + "_desc-truth_dseg.tsv";
   for (const Parameter p : all_parameters) {
     const std::string parameter(name(p));
     series.truth[index(p)] = one_image(text + "_desc-truth_" + parameter, series.findings);

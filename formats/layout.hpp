@@ -21,6 +21,7 @@ struct SeriesFiles {
   std::filesystem::path sidecar;
   std::filesystem::path mask;
   std::filesystem::path aif;
+  std::filesystem::path labels, label_table;
   std::array<std::filesystem::path, 4> truth;
   std::array<std::filesystem::path, 4> target;
   bool vendor_targets = false;  ///< targets were found in perfusion-maps/ (their grid may differ)

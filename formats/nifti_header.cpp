@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -220,6 +221,23 @@ std::optional<double> NiftiHeader::frame_distance_s() const {
   const double distance = stored_frame_distance() * seconds;
   if (!std::isfinite(distance) || distance <= 0.0) return std::nullopt;
   return distance;
+}
+
+float NiftiHeader::ceiling() const {
+  if ((scl_slope != 0.0 && scl_slope != 1.0) || (scl_slope == 1.0 && scl_inter != 0.0))
+    return std::numeric_limits<float>::infinity();
+  switch (datatype) {
+    case NiftiType::uint8:
+      return 255.0f;
+    case NiftiType::int8:
+      return 127.0f;
+    case NiftiType::int16:
+      return 32767.0f;
+    case NiftiType::uint16:
+      return 65535.0f;
+    default:
+      return std::numeric_limits<float>::infinity();
+  }
 }
 
 double NiftiHeader::millimetres() const {

@@ -63,6 +63,9 @@ struct NiftiHeader {
   double stored_frame_distance() const;
   /// The same in seconds; nothing if the unit is not a time, or the value is not a finite number above 0.
   std::optional<double> frame_distance_s() const;
+  /// The largest value that the file can hold: a sample that reaches it is saturated. Infinite for floating point, for
+  /// 32 bits and more, and for scaled values: who scales fits the largest value of the series to that of the type.
+  float ceiling() const;
   /// Millimetres in the header's length unit (1 where it names none).
   double millimetres() const;
 };

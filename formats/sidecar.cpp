@@ -113,6 +113,12 @@ Sidecar read_sidecar(const std::filesystem::path& path, Findings& findings) {
 
   sidecar.repetition_time = number(object, "RepetitionTime", file, findings);
   sidecar.echo_time = number(object, "EchoTime", file, findings);
+  if (const auto units = object.find("Units"); units != object.end()) {
+    if (units->is_string())
+      sidecar.units = units->get<std::string>();
+    else
+      findings.add(file, fmt::format("Units = {}: expected a text, such as \"ml/100g/min\"", shown(*units)));
+  }
   sidecar.volume_timing = volume_timing(object, file, findings);
   if (object.contains("RepetitionTime") && object.contains("VolumeTiming"))
     findings.add(file,

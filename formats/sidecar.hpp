@@ -1,4 +1,4 @@
-// The JSON sidecar of a series (BIDS): an object whose numbers are numbers and whose keys stand once.
+// The JSON sidecar of a series or a map (BIDS): an object whose numbers are numbers and whose keys stand once.
 #pragma once
 
 #include "core/error.hpp"
@@ -20,6 +20,7 @@ inline constexpr std::size_t max_sidecar_bytes = 1u << 20;
 struct Sidecar {
   std::optional<double> repetition_time;
   std::optional<double> echo_time;
+  std::string units;                  ///< of a map's values; empty if there are none
   std::vector<double> volume_timing;  ///< one time per volume, strictly increasing; empty if there is none
 };
 

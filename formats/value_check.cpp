@@ -49,11 +49,11 @@ class Classes {
     for (std::size_t t = 0; t < frames_; ++t) one.curve[t] += curve[t];
   }
 
-  /// The classes from `first` on, taken together.
-  IntensityClass above(std::size_t first) const {
+  /// The classes from `first` to `last`, taken together.
+  IntensityClass between(std::size_t first, std::size_t last) const {
     IntensityClass total;
     total.curve.resize(frames_);
-    for (std::size_t i = first; i < classes_.size(); ++i) {
+    for (std::size_t i = first; i <= last; ++i) {
       const IntensityClass& one = classes_[i];
       total.voxels += one.voxels;
       total.bad += one.bad;
@@ -62,6 +62,8 @@ class Classes {
     }
     return total;
   }
+
+  IntensityClass above(std::size_t first) const { return between(first, classes_.size() - 1); }
 
   /// First class above the threshold that maximises the variance between the two sides (Otsu 1979).
   std::size_t otsu() const {
@@ -100,7 +102,9 @@ Classes read_classes(const Series& series, std::size_t memory_bytes, const std::
   std::optional<NiftiReader> mask;
   if (!series.mask.empty()) mask.emplace(series.mask);
   const auto frames = static_cast<std::size_t>(image.frames());
-  const bool needs_logarithm = series.kind == SeriesKind::signal && series.modality == Modality::mr;
+  const bool signal = series.kind == SeriesKind::signal;
+  const bool needs_logarithm = signal && series.modality == Modality::mr;
+  const float ceiling = signal ? image.info().header.ceiling() : HUGE_VALF;
   Classes classes(frames);
   std::vector<float> values, inside;
   const std::int64_t slices = image.extent()[2], step = image.slices_within(memory_bytes);
@@ -114,7 +118,7 @@ Classes read_classes(const Series& series, std::size_t memory_bytes, const std::
       double sum = 0.0;
       std::size_t finite = 0, unusable = 0;
       for (const float value : curve) {
-        unusable += !std::isfinite(value) || (needs_logarithm && value <= 0.0f);
+        unusable += !std::isfinite(value) || value >= ceiling || (needs_logarithm && value <= 0.0f);
         if (!std::isfinite(value)) continue;
         sum += value;
         ++finite;
@@ -175,9 +179,15 @@ bool shows_bolus(const Series& series, std::vector<double> curve) {
 
 ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch) {
   const Classes classes = read_classes(series, memory_bytes, scratch);
-  const IntensityClass total = classes.above(series.mask.empty() ? classes.otsu() : 0);
+  const bool hounsfield = series.kind == SeriesKind::signal && series.modality == Modality::ct;
+  const IntensityClass total =
+      !series.mask.empty() ? classes.above(0)
+      : hounsfield         ? classes.between(Classes::place(least_soft_tissue), Classes::place(most_soft_tissue))
+                           : classes.above(classes.otsu());
   const std::string file = series.image.string();
-  const std::string region = series.mask.empty() ? "voxels above Otsu's threshold" : "voxels of its mask";
+  const std::string region = !series.mask.empty() ? "voxels of its mask"
+                             : hounsfield         ? "voxels of soft tissue (5 to 90 HU)"
+                                                  : "voxels above Otsu's threshold";
   ValueCheck check;
   check.mask_voxels = total.voxels;
   check.bad_voxels = total.bad;
@@ -187,10 +197,10 @@ ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, c
     return check;
   }
   const double share = total.voxels == 0 ? 1.0 : static_cast<double>(total.bad) / static_cast<double>(total.voxels);
-  const std::string counted =
-      fmt::format("{} of {} {} ({:.3g} %) have a sample that is {}", total.bad, total.voxels, region, 100.0 * share,
-                  series.kind == SeriesKind::signal && series.modality == Modality::mr ? "not finite, zero or negative"
-                                                                                       : "not finite");
+  const std::string counted = fmt::format(
+      "{} of {} {} ({:.3g} %) have a sample that is {}", total.bad, total.voxels, region, 100.0 * share,
+      series.kind == SeriesKind::signal && series.modality == Modality::mr ? "not finite, zero, negative or saturated"
+                                                                           : "not finite or saturated");
   if (share > error_share) {
     check.findings.add(
         file, fmt::format("{}; at most {} % may: check the export, or give a mask", counted, 100.0 * error_share));

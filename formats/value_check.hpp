@@ -11,6 +11,10 @@
 
 namespace perfpipe {
 
+/// HU that count as soft tissue. Brain has 20 to 45, blood to 60; air, fat and the 0 of images that were cut out or
+/// defaced lie below, bone above.
+inline constexpr float least_soft_tissue = 5.0f, most_soft_tissue = 90.0f;
+
 struct ValueCheck {
   Findings findings;
   std::vector<std::string> warnings;
@@ -19,10 +23,10 @@ struct ValueCheck {
 };
 
 /// Reads the series once, slab by slab within `memory_bytes`, and judges the voxels of its mask; without one, those
-/// whose mean over time lies above Otsu's threshold of the mean image.
+/// whose mean over time lies above Otsu's threshold of the mean image (CT: that of soft tissue).
 ///
-/// A sample cannot be used if it is not finite, and for an MR signal also if it is zero or negative (no logarithm; HU
-/// and concentrations may be). More than 1 % of voxels with such a sample warn, more than 50 % are an error; so are a
+/// A sample cannot be used if it is not finite or saturated, and for an MR signal also if it is zero or negative (no
+/// logarithm; HU and concentrations may be). More than 1 % of voxels with such a sample warn, more than 50 % are an error; so are a
 /// series that is constant and one without a bolus: the peak of the mask's mean concentration curve, averaged over
 /// three frames (a passage lasts longer than one), stays under 3 SD of its baseline. The mean curve is judged because
 /// among thousands of noisy voxels some always pass 3 SD by chance.

@@ -1,5 +1,7 @@
 #include "stages/brain_mask.hpp"
 
+#include "formats/value_check.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -112,12 +114,82 @@ void fill_holes(std::vector<std::uint8_t>& mask, const Extent& extent) {
   }
 }
 
-std::vector<std::uint8_t> compute_brain_mask(std::span<const float> baseline, const Extent& extent, bool ct) {
+std::vector<std::uint8_t> compute_brain_mask(std::span<const float> baseline, const Extent& extent) {
   std::vector<std::uint8_t> mask(baseline.size());
-  const float threshold = ct ? 0.0f : otsu_threshold(baseline);
-  for (std::size_t i = 0; i < mask.size(); ++i)
-    mask[i] = ct ? baseline[i] >= 5.0f && baseline[i] <= 90.0f : baseline[i] > threshold;
+  const float threshold = otsu_threshold(baseline);
+  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = baseline[i] > threshold;
   keep_largest_component(mask, extent);
+  fill_holes(mask, extent);
+  return mask;
+}
+
+namespace {
+
+using Mask = std::vector<std::uint8_t>;
+
+/// Calls `see(neighbour)` for the voxels within `radius` of voxel v in its slice, itself too.
+template <class See>
+void around(std::int64_t v, const Extent& extent, std::int64_t radius, See&& see) {
+  const auto [nz, ny, nx] = extent;
+  const std::int64_t x = v % nx, y = v / nx % ny;
+  for (std::int64_t dy = -radius; dy <= radius; ++dy)
+    for (std::int64_t dx = -radius; dx <= radius; ++dx)
+      if (dx * dx + dy * dy <= radius * radius && x + dx >= 0 && x + dx < nx && y + dy >= 0 && y + dy < ny)
+        see(v + dy * nx + dx);
+}
+
+Mask soft_tissue(std::span<const float> hu) {
+  Mask mask(hu.size());
+  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = hu[i] >= least_soft_tissue && hu[i] <= most_soft_tissue;
+  return mask;
+}
+
+/// Mean over each voxel and its four neighbours in the plane; air and bone are clipped, or one voxel of them would
+/// take its whole neighbourhood along.
+std::vector<float> smoothed_hu(std::span<const float> hu, const Extent& extent) {
+  std::vector<float> smooth(hu.size());
+  for (std::size_t i = 0; i < hu.size(); ++i) {
+    float sum = 0.0f, count = 0.0f;
+    around(static_cast<std::int64_t>(i), extent, 1, [&](std::int64_t n) {
+      sum += std::clamp(hu[static_cast<std::size_t>(n)], -200.0f, 300.0f);
+      ++count;
+    });
+    smooth[i] = sum / count;
+  }
+  return smooth;
+}
+
+Mask eroded(const Mask& mask, const Extent& extent, std::int64_t radius) {
+  Mask kept(mask);
+  for (std::size_t i = 0; i < mask.size(); ++i)
+    if (mask[i] != 0)
+      around(static_cast<std::int64_t>(i), extent, radius, [&](std::int64_t n) {
+        if (mask[static_cast<std::size_t>(n)] == 0) kept[i] = 0;
+      });
+  return kept;
+}
+
+/// `mask` and what of `within` lies no further than `radius` from it.
+Mask grown(const Mask& mask, const Mask& within, const Extent& extent, std::int64_t radius) {
+  Mask larger(mask);
+  for (std::size_t i = 0; i < mask.size(); ++i)
+    if (mask[i] != 0)
+      around(static_cast<std::int64_t>(i), extent, radius, [&](std::int64_t n) {
+        if (within[static_cast<std::size_t>(n)] != 0) larger[static_cast<std::size_t>(n)] = 1;
+      });
+  return larger;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> compute_ct_brain_mask(std::span<const float> baseline, const Extent& extent,
+                                                double in_plane_mm) {
+  constexpr double erosion_mm = 3.0;
+  const auto radius = static_cast<std::int64_t>(std::lround(erosion_mm / in_plane_mm));
+  Mask mask = eroded(soft_tissue(smoothed_hu(baseline, extent)), extent, radius);
+  keep_largest_component(mask, extent);
+  // One voxel more than was eroded: smoothing took the rim that lies against bone.
+  mask = grown(mask, soft_tissue(baseline), extent, radius + 1);
   fill_holes(mask, extent);
   return mask;
 }

@@ -20,8 +20,14 @@ void keep_largest_component(std::vector<std::uint8_t>& mask, const Extent& exten
 /// Fills what cannot be reached from the border of its own slice (4-neighbours): ventricles, dark vessels.
 void fill_holes(std::vector<std::uint8_t>& mask, const Extent& extent);
 
-/// Mean baseline image (z, y, x) -> mask: MR above Otsu's threshold, CT soft tissue from 5 to 90 HU; then the largest
-/// component, filled.
-std::vector<std::uint8_t> compute_brain_mask(std::span<const float> baseline, const Extent& extent, bool ct);
+/// Mean baseline image (z, y, x) of MR -> mask: above Otsu's threshold; the largest component, filled.
+std::vector<std::uint8_t> compute_brain_mask(std::span<const float> baseline, const Extent& extent);
+
+/// Mean baseline image of CT in HU -> mask: what of the soft tissue lies inside the skull. Scalp, muscle and the table
+/// are soft tissue too, and hang together with the brain through sutures and the skull base: the image is smoothed,
+/// its soft tissue eroded by 3 mm in the plane, the largest component kept, grown back and filled. `in_plane_mm` is
+/// the edge of a voxel; where it is above 6 mm nothing is eroded.
+std::vector<std::uint8_t> compute_ct_brain_mask(std::span<const float> baseline, const Extent& extent,
+                                                double in_plane_mm);
 
 }  // namespace perfpipe

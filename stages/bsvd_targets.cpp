@@ -1,11 +1,14 @@
 // bsvd_targets: perfusion maps by deconvolution, which the networks learn from, or maps of other software.
 #include "core/shared_slabs.hpp"
 #include "formats/nifti_image.hpp"
+#include "formats/sidecar.hpp"
 #include "stages/deconvolution_methods.hpp"
 #include "stages/maps.hpp"
+#include "stages/target_units.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -18,6 +21,11 @@ struct TargetOptions : DeconvolutionOptions {
   double density = 1.04;
   std::string tmax = "integer";
   bool residue = false;
+  std::string cbf_units = "sidecar", cbv_units = "sidecar", mtt_units = "sidecar", tmax_units = "sidecar";
+
+  const std::string& units(Parameter p) const {
+    return *std::array{&cbf_units, &cbv_units, &mtt_units, &tmax_units}[index(p)];
+  }
 };
 
 /// Scaled residue functions k(t) = CBF · R(t) (z, y, x, time); a second half of the time axis is negative times.
@@ -36,7 +44,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     StageType type;
     type.name = "bsvd_targets";
     type.scope = Scope::patient;
-    type.version = 2;
+    type.version = 3;
     type.summary = "Deconvolves the tissue curves by the AIF: maps of CBF, CBV, MTT and Tmax.";
     type.reference =
         "bsvd, osvd: Wu et al., Magn Reson Med 50:164 (2003); ssvd: Ostergaard et al., Magn Reson Med 36:715 (1996); "
@@ -47,16 +55,9 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   }
   /// A threshold that the job leaves out is the method's own, and stands so in every output.
   static void complete(ConfigNode& options, Findings&) {
-    if (options.kind != ConfigNode::Kind::map || options.find("threshold") != nullptr) return;
     const ConfigNode* method = options.find("method");
     const double own = method == nullptr ? 0.0 : default_threshold(method->text);
-    if (own <= 0.0) return;
-    ConfigNode threshold;
-    threshold.kind = ConfigNode::Kind::scalar;
-    threshold.text = fmt::format("{}", own);
-    threshold.where = options.where;
-    threshold.path = options.path + ".threshold";
-    options.entries.emplace_back("threshold", std::move(threshold));
+    if (own > 0.0) options.set_default("threshold", fmt::format("{}", own));
   }
   static OptionTable<TargetOptions> table() {
     OptionTable<TargetOptions> t;
@@ -68,7 +69,8 @@ class BsvdTargets final : public StageWith<TargetOptions> {
              "artery; dsvd: ssvd after the delay is found; osvd: bsvd, truncated voxel by voxel until k is smooth; "
              "tikhonov; gp: Gaussian process by marginal likelihood; bayes: average over delays and smooth k, with "
              "credible intervals; gamma_variate: fits to the first passages, then bsvd; file: maps of other software "
-             "beside the series (..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 perfusion-maps)");
+             "beside the series and on its grid (..._desc-target_{cbf,cbv,mtt,tmax}.nii.gz, or ISLES'24 "
+             "perfusion-maps)");
     t.number(
         "threshold", &O::threshold, {0.0, 1.0, true, true}, "of the largest singular value",
         "bsvd, ssvd, dsvd, gamma_variate: singular values below are cut off; osvd: where the search starts; "
@@ -91,6 +93,18 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     t.number("density", &O::density, {0.5, 2.0}, "g/ml", "density of brain tissue, applied to CBF and CBV");
     t.choice("tmax", &O::tmax, {"integer", "subsample"},
              "the sample of the maximum (as the paper), or the vertex of a parabola through three samples");
+    const auto units = [&](Parameter p, std::string O::*member) {
+      auto choices = target_units(p);
+      choices.insert(choices.begin(), "sidecar");
+      t.choice(
+          std::string(name(p)) + "_units", member, choices,
+          fmt::format("file: units of its {} map; sidecar: the Units of the JSON beside it, or {} where it has none",
+                      facts(p).label, facts(p).units));
+    };
+    units(Parameter::cbf, &O::cbf_units);
+    units(Parameter::cbv, &O::cbv_units);
+    units(Parameter::mtt, &O::mtt_units);
+    units(Parameter::tmax, &O::tmax_units);
     t.flag("residue", &O::residue, "keep the residue functions in the store");
     return t;
   }
@@ -104,18 +118,27 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
     if (options_.method != "file") return {};
     const auto& target = cohort.series[static_cast<std::size_t>(task.series)].target;
-    return {target.begin(), target.end()};
+    std::vector<std::filesystem::path> files(target.begin(), target.end());
+    for (const auto& map : target)
+      if (std::filesystem::exists(sidecar_of(map))) files.push_back(sidecar_of(map));
+    return files;
   }
   void check(const Cohort& cohort, Findings& findings) const override {
     if (options_.method != "file") return;
     for (const auto& series : cohort.series)
-      for (Parameter p : all_parameters)
-        if (series.target[index(p)].empty())
-          findings.add(
-              series.image.string(),
-              fmt::format(
-                  "bsvd_targets.method = file, but there is no {} map beside the series; add ..._desc-target_{}.nii.gz",
-                  facts(p).label, name(p)));
+      for (Parameter p : all_parameters) {
+        const auto& map = series.target[index(p)];
+        if (map.empty())
+          findings.add(series.image.string(),
+                       fmt::format("bsvd_targets.method = file, but there is no {} map on its grid beside the series; "
+                                   "add ..._desc-target_{}.nii.gz",
+                                   facts(p).label, name(p)));
+        else if (const auto units = units_of(p, map, findings); !target_factor(p, units, options_.density))
+          findings.add(sidecar_of(map).string(),
+                       fmt::format("Units = \"{}\" of a {} map; known are {}: correct them, or give "
+                                   "bsvd_targets.{}_units",
+                                   units, facts(p).label, fmt::join(target_units(p), ", "), name(p)));
+      }
   }
   double cost(const TaskInfo&) const override { return options_.method == "bayes" ? 3.0 : 0.3; }
   /// The others take as long as reading their curves.
@@ -191,6 +214,17 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                                    {"warnings", context.warnings()}});
   }
 
+  static std::filesystem::path sidecar_of(const std::filesystem::path& map) {
+    return map.parent_path() / (nifti_stem(map) + ".json");
+  }
+  /// Units of a map by the job, else by its sidecar, else ours.
+  std::string units_of(Parameter p, const std::filesystem::path& map, Findings& findings) const {
+    if (options_.units(p) != "sidecar") return options_.units(p);
+    const auto sidecar = sidecar_of(map);
+    const auto units = std::filesystem::exists(sidecar) ? read_sidecar(sidecar, findings).units : std::string();
+    return units.empty() ? std::string(facts(p).units) : units;
+  }
+
   void copy_maps(StageContext& context) const {
     const auto mask = context.store().open("brain_mask").read<std::uint8_t>("brain_mask");
     for (Parameter p : all_parameters) {
@@ -198,8 +232,18 @@ class BsvdTargets final : public StageWith<TargetOptions> {
       const auto extent = reader.extent();
       std::vector<float> map;
       reader.read_slab(0, extent[2], map);
-      for (std::size_t v = 0; v < map.size(); ++v)
-        if (mask[v] == 0 || !std::isfinite(map[v])) map[v] = 0.0f;
+      Findings findings;
+      const auto units = units_of(p, context.series().target[index(p)], findings);
+      const double factor = target_factor(p, units, options_.density).value();
+      std::int64_t not_finite = 0;
+      for (std::size_t v = 0; v < map.size(); ++v) {
+        not_finite += mask[v] != 0 && !std::isfinite(map[v]);
+        map[v] = mask[v] == 0 || !std::isfinite(map[v]) ? 0.0f : static_cast<float>(factor * map[v]);
+      }
+      if (not_finite > 0)
+        context.warn(
+            fmt::format("{} voxel(s) of the {} map are not finite and count as 0", not_finite, facts(p).label));
+      context.log().info(fmt::format("{}: {} map in {}", context.task().id(), facts(p).label, units));
       context.output().write<float>(map_spec(p), {extent[2], extent[1], extent[0]}, map);
     }
     finish(context, 0);

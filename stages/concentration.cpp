@@ -49,11 +49,11 @@ std::int64_t bolus_arrival(std::span<const double> mean_concentration) {
   return 0;
 }
 
-bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time,
+bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, float ceiling,
                       std::span<float> concentration) {
   double sum = 0.0;
   bool good = true;
-  for (float s : signal) good = good && std::isfinite(s) && s > 0.0f;
+  for (float s : signal) good = good && std::isfinite(s) && s > 0.0f && s < ceiling;
   for (std::int64_t i = 0; i < baseline; ++i) sum += signal[static_cast<std::size_t>(i)];
   const double s0 = sum / static_cast<double>(baseline);
   if (!good || !(s0 > 0.0)) {
@@ -66,9 +66,10 @@ bool concentration_mr(std::span<const float> signal, std::int64_t baseline, doub
   return true;
 }
 
-bool concentration_ct(std::span<const float> signal, std::int64_t baseline, std::span<float> concentration) {
+bool concentration_ct(std::span<const float> signal, std::int64_t baseline, float ceiling,
+                      std::span<float> concentration) {
   double sum = 0.0;
-  const bool good = std::all_of(signal.begin(), signal.end(), [](float s) { return std::isfinite(s); });
+  const bool good = std::all_of(signal.begin(), signal.end(), [&](float s) { return std::isfinite(s) && s < ceiling; });
   for (std::int64_t i = 0; i < baseline; ++i) sum += signal[static_cast<std::size_t>(i)];
   const double base = sum / static_cast<double>(baseline);
   for (std::size_t t = 0; t < signal.size(); ++t) concentration[t] = good ? static_cast<float>(signal[t] - base) : 0.0f;

@@ -22,12 +22,14 @@ std::int64_t baseline_frames(std::span<const double> mean_signal);
 /// or below 10 % of it. 0 if there is none.
 std::int64_t bolus_arrival(std::span<const double> mean_concentration);
 
-/// MR: C(t) = -ln(S(t)/S0) / TE = ΔR2*(t) in 1/s, TE in s, S0 the mean of the first `baseline` samples. False (and
-/// zeros) if a sample or S0 is not finite and positive.
-bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time,
+/// MR: C(t) = -ln(S(t)/S0) / TE = ΔR2*(t) (CAPLEX Q.EL1.009) in 1/s, TE (Q.MS1.005) in s, S0 (Q.MS1.002) the mean of
+/// the first `baseline` samples. False (and zeros) if a sample or S0 is not finite and positive, or a sample reaches
+/// `ceiling`, the largest value that the file can hold: it is saturated.
+bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, float ceiling,
                       std::span<float> concentration);
 
-/// CT: C(t) = HU(t) - HU0. False (and zeros) if a sample is not finite.
-bool concentration_ct(std::span<const float> signal, std::int64_t baseline, std::span<float> concentration);
+/// CT: C(t) = HU(t) - HU0. False (and zeros) if a sample is not finite or reaches `ceiling`.
+bool concentration_ct(std::span<const float> signal, std::int64_t baseline, float ceiling,
+                      std::span<float> concentration);
 
 }  // namespace perfpipe

@@ -74,7 +74,8 @@ void residue_parameters(std::span<const float> residues, std::size_t voxels, std
     negative_delay[v] = 0;
     const double k = largest[v], area = sum[v];
     if (!(k > 0.0) || !std::isfinite(area)) continue;
-    const double cbf = flow * k, cbv = volume * area, mtt = dt * area / k;
+    const double cbf = flow * k, cbv = volume * area,
+                 mtt = visible_mtt(dt * area / k, static_cast<double>(samples) * dt);
     if (cbf > most || std::abs(cbv) > most || std::abs(mtt) > most) continue;
     parameters[0][v] = static_cast<float>(cbf);
     parameters[1][v] = static_cast<float>(cbv);

@@ -4,6 +4,7 @@
 
 #include "core/parameters.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -62,11 +63,16 @@ class Deconvolution {
   double dt_;
 };
 
+/// An MTT that a curve of this duration can show: within ± the duration. k is signed, and where noise leaves it an area
+/// and next to no maximum, their ratio came to -1e13 s in one voxel of the study and made the error of all others.
+inline double visible_mtt(double mtt, double duration) { return std::clamp(mtt, -duration, duration); }
+
 /// CBF, CBV, MTT, Tmax of every voxel from the scaled residue functions k [L, voxels]:
 /// CBF = 6000 (kH/ρ) max k in ml/100g/min (CAPLEX Q.PH1.003), CBV = 100 (kH/ρ) Δt Σk in ml/100g (Q.PH1.001), MTT = 60
-/// CBV/CBF = Δt Σk / max k in s (Q.PH1.006), Tmax = Δt argmax k in s, or the vertex of the parabola through the three
-/// samples around it. k stays signed (clipping it biases MTT). Where argmax >= `samples` the delay is negative: Tmax 0,
-/// and the voxel is marked. Without a positive value, and where a result is beyond a float, all four are 0.
+/// CBV/CBF = Δt Σk / max k in s (Q.PH1.006, visible_mtt()), Tmax = Δt argmax k in s, or the vertex of the parabola
+/// through the three samples around it. k stays signed (clipping it biases MTT). Where argmax >= `samples` the delay is
+/// negative: Tmax 0, and the voxel is marked. Without a positive value, and where a result is beyond a float, all four
+/// are 0.
 void residue_parameters(std::span<const float> residues, std::size_t voxels, std::int64_t samples, double dt,
                         const ParameterScale& scale, const std::array<std::span<float>, 4>& parameters,
                         std::span<std::uint8_t> negative_delay);

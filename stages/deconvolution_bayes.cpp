@@ -193,7 +193,7 @@ void BayesianDeconvolution::finish(const Posterior& p, const ParameterScale& sca
     return Estimate{centre, std::max(0.0, centre - spread), centre + spread};
   };
   if (p.flow > 0.0) {
-    const double ratio = p.area / p.flow;
+    const double ratio = visible_mtt(p.area / p.flow, dt() * static_cast<double>(samples()));
     estimates[index(Parameter::cbf)] = around(p.flow, p.flow, p.flow_squared);
     estimates[index(Parameter::cbv)] = around(p.area, p.area, p.area_squared);
     estimates[index(Parameter::mtt)] = around(ratio, p.ratio / p.ratio_weight, p.ratio_squared / p.ratio_weight);

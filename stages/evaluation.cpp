@@ -49,8 +49,9 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     type.summary =
         "ARMSE, agreement and Dice of all maps against the targets and, where the cohort has it, simulated truth; "
         "beside a constant predictor, the nearest training curve (`neighbours`) and the paper. Clinical volumes; "
-        "trainings that failed or collapsed. Writes tables/.";
-    type.version = 2;
+        "trainings that failed or collapsed. Errors by region or condition where a phantom's label map tells them "
+        "apart. Writes tables/.";
+    type.version = 3;
     type.reference = "Ho et al., ICPR 2016, section V.C; Bland and Altman (1986); Lin (1989)";
     return type;
   }
@@ -76,9 +77,11 @@ class Evaluation final : public StageWith<EvaluationOptions> {
   }
   std::vector<std::filesystem::path> files(const TaskInfo&, const Cohort& cohort) const override {
     std::vector<std::filesystem::path> files;
-    for (const auto& series : cohort.series)
+    for (const auto& series : cohort.series) {
       for (const auto& truth : series.truth)
         if (!truth.empty()) files.push_back(truth);
+      if (!series.labels.empty()) files.insert(files.end(), {series.labels, series.label_table});
+    }
     if (!options_.compare.empty()) files.push_back(results_file(options_.compare));
     return files;
   }
@@ -117,6 +120,7 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     context.publish("tables/dice_means.csv", dice_means_csv(json));
     context.publish("tables/clinical.csv", clinical_csv(json));
     context.publish("tables/trainings.csv", trainings_csv(json));
+    if (!results.conditions.empty()) context.publish("tables/conditions.csv", results.conditions.csv());
     // A failure's reason may hold any bytes (a file's name), but JSON is UTF-8.
     const std::string text = json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     context.publish("tables/results.json", text);
@@ -168,13 +172,24 @@ class Evaluation final : public StageWith<EvaluationOptions> {
     std::vector<std::int64_t> dims;
     std::optional<ArtifactReader> masks;       ///< for their thresholds
     std::optional<ArtifactReader> neighbours;  ///< estimates by the nearest training curves
+    LabelTable labels;                         ///< of regions or conditions; empty where there are none
   };
 
   void evaluate_patient(StageContext& context, const Series& series, EvaluationResults& results) const {
     const auto mask_input = input_of(context, "brain_mask", series);
     if (!mask_input) return;  // this patient's import failed; the runner reports it
     const auto brain = context.store().open(*mask_input);
-    Patient patient{series, brain, brain.dims("brain_mask"), std::nullopt, std::nullopt};
+    Patient patient{series, brain, brain.dims("brain_mask"), std::nullopt, std::nullopt, {}};
+    if (!series.labels.empty()) {
+      Findings findings;
+      patient.labels = read_label_table(series.label_table, findings);
+      findings.throw_if_any(ExitCode::input);
+      if (!results.conditions.accept(patient.labels)) {
+        context.warn(fmt::format("{}: its labels have other factors than those before; its conditions are not counted",
+                                 series.name));
+        patient.labels = {};
+      }
+    }
     if (const auto input = input_of(context, "cbf_mask", series)) patient.masks = context.store().open(*input);
     if (const auto input = input_of(context, nearest_map_spec(Parameter::cbf).name, series))
       patient.neighbours = context.store().open(*input);
@@ -242,6 +257,11 @@ class Evaluation final : public StageWith<EvaluationOptions> {
       const auto references = reference.read(p, z, count);
       std::vector<float> true_flow;  // 0 where a phantom has no capillary bed and so no truth: CSF, large vessels
       if (!truth_flow.empty()) NiftiReader(truth_flow).read_slab(z, count, true_flow);
+      if (!truth_flow.empty() && !patient.labels.levels.empty()) {
+        std::vector<float> labels;
+        NiftiReader(patient.series.labels).read_slab(z, count, labels);
+        results.conditions.add(maker.label, p, patient.labels, labels, estimates, references, inside);
+      }
       std::vector<float> nearest;
       if (has_nearest) nearest = patient.neighbours->read_slab<float>(nearest_name, z, count);
       for (std::size_t v = 0; v < inside.size(); ++v) {

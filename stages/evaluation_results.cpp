@@ -215,7 +215,7 @@ ordered_json to_json(const EvaluationResults& results) {
   ordered_json json{{"errors", ordered_json::array()},    {"dice", ordered_json::array()},
                     {"clinical", ordered_json::array()},  {"volume_agreement", ordered_json::array()},
                     {"trainings", ordered_json::array()}, {"failures", ordered_json::array()},
-                    {"reference", results.reference}};
+                    {"reference", results.reference},     {"conditions", results.conditions.by_factor()}};
   for (const auto& table : results.errors) json["errors"].push_back(table_json(table, results.cohort));
   for (const auto& table : results.overlaps) json["dice"].push_back(overlap_json(table, results.cohort));
   for (const auto& table : results.clinical) json["clinical"].push_back(clinical_json(table));

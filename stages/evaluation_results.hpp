@@ -3,6 +3,7 @@
 
 #include "core/parameters.hpp"
 #include "stages/clinical_volumes.hpp"
+#include "stages/label_errors.hpp"
 #include "stages/statistics.hpp"
 #include "stages/training_records.hpp"
 
@@ -63,6 +64,7 @@ struct EvaluationResults {
   std::vector<ClinicalTable> clinical;
   std::vector<TrainingView> trainings;
   std::vector<FailedInput> failures;
+  LabelErrors conditions;  ///< against the truth, by the label maps of phantoms
 };
 
 /// Fills constant_rmse of every patient.

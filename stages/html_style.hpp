@@ -6,10 +6,10 @@ namespace perfpipe {
 inline constexpr char html_style[] = R"css(
 :root{color-scheme:light dark;--ground:#fbfbf9;--panel:#ffffff;--ink:#1d2329;--soft:#5d6873;--line:#dfe3e6;--accent:#8a2a52;
 --warn:#8a5a00;--warn-ground:#fff6e0;--info-ground:#f1f4f7;
---s1:#b3285a;--s2:#1f6fb2;--s3:#c77700;--s4:#3b8f5a;--s5:#7a4fb3;--s6:#6b7580}
+--s1:#b3285a;--s2:#1f6fb2;--s3:#c77700;--s4:#3b8f5a;--s5:#7a4fb3;--s6:#6b7580;--s7:#14857f;--s8:#8a6a3a}
 @media (prefers-color-scheme:dark){:root{--ground:#14171a;--panel:#1b1f23;--ink:#e4e7ea;--soft:#9aa5b0;--line:#31373d;
 --accent:#f08bb0;--warn:#f2c25c;--warn-ground:#2d2614;--info-ground:#1f252b;
---s1:#f0709c;--s2:#6fb4ee;--s3:#f0b04a;--s4:#74cf95;--s5:#b898ee;--s6:#a4afb9}}
+--s1:#f0709c;--s2:#6fb4ee;--s3:#f0b04a;--s4:#74cf95;--s5:#b898ee;--s6:#a4afb9;--s7:#5cc9c2;--s8:#cfae7c}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
@@ -61,7 +61,7 @@ svg .axis{stroke:var(--soft)}
 svg .grid{stroke:var(--line);stroke-opacity:1}
 svg .line{stroke-width:2}
 svg .faint{stroke:var(--soft);stroke-width:.8;opacity:.35}
-.s1{stroke:var(--s1)}.s2{stroke:var(--s2)}.s3{stroke:var(--s3)}.s4{stroke:var(--s4)}.s5{stroke:var(--s5)}.s6{stroke:var(--s6)}
+.s1{stroke:var(--s1)}.s2{stroke:var(--s2)}.s3{stroke:var(--s3)}.s4{stroke:var(--s4)}.s5{stroke:var(--s5)}.s6{stroke:var(--s6)}.s7{stroke:var(--s7)}.s8{stroke:var(--s8)}
 details{border:1px solid var(--line);border-radius:8px;margin:.8rem 0;background:var(--panel)}
 summary{cursor:pointer;padding:.6rem 1rem;font-weight:600}
 details>.inside{padding:0 1rem 1rem}

@@ -28,6 +28,13 @@ class SlabSource {
   }
   std::int64_t frames() const { return reader_.frames(); }
   std::int64_t slices() const { return slices_; }
+  float ceiling() const { return reader_.info().header.ceiling(); }
+  /// Mean edge of a voxel in the plane, mm.
+  double in_plane_mm() const {
+    const auto& affine = reader_.info().affine;
+    const auto edge = [&](std::size_t axis) { return std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]); };
+    return 0.5 * (edge(0) + edge(1));
+  }
   const std::vector<float>& read(std::int64_t z, std::int64_t count) {
     if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
     z_ = z;
@@ -51,11 +58,13 @@ class Import final : public StageWith<ImportOptions> {
     StageType type;
     type.name = "import";
     type.scope = Scope::patient;
-    type.version = 2;
+    type.version = 3;
     type.summary =
         "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds "
         "the brain mask.";
-    type.reference = "Ostergaard et al., Magn Reson Med 36:715 (1996): C = -(1/TE) ln(S/S0); mask after Otsu (1979)";
+    type.reference =
+        "Ostergaard et al., Magn Reson Med 36:715 (1996): C = -(1/TE) ln(S/S0); CT: C = HU - HU0; mask of MR "
+        "after Otsu (1979), of CT what of the soft tissue lies inside the skull";
     return type;
   }
   static OptionTable<ImportOptions> table() {
@@ -102,6 +111,11 @@ class Import final : public StageWith<ImportOptions> {
 
     std::vector<std::uint8_t> mask;
     if (uses_mask_file(series)) mask = read_mask(series);
+    const bool computed = mask.empty() && options_.mask != "none";
+    const bool hounsfield = signal && series.modality == Modality::ct;
+    // On CT air and bone outweigh the brain: its mask comes first, from frames that lie before any bolus.
+    if (computed && hounsfield)
+      mask = compute_ct_brain_mask(mean_image(source, extent, 0, 3), extent, source.in_plane_mm());
     const auto mean_signal = mean_curve(source, extent, mask);
     const std::int64_t dropped = signal && series.modality == Modality::mr ? unsteady_frames(mean_signal) : 0;
     if (dropped > 0)
@@ -113,10 +127,8 @@ class Import final : public StageWith<ImportOptions> {
                                              : baseline_frames(steady))
                : 0;
 
-    const bool computed = mask.empty() && options_.mask != "none";
-    if (computed)
-      mask = compute_brain_mask(mean_image(source, extent, dropped, signal ? baseline : all_frames - dropped), extent,
-                                series.modality == Modality::ct);
+    if (computed && !hounsfield)
+      mask = compute_brain_mask(mean_image(source, extent, dropped, signal ? baseline : all_frames - dropped), extent);
     if (mask.empty()) mask.assign(static_cast<std::size_t>(nz * ny * nx), 1);
     const auto mask_voxels = std::count_if(mask.begin(), mask.end(), [](auto m) { return m != 0; });
     if (mask_voxels == 0)
@@ -128,6 +140,7 @@ class Import final : public StageWith<ImportOptions> {
     auto& output = context.output();
     output.create(concentration_spec(), {nz, ny, nx, frames});
     std::int64_t bad = 0;
+    const float ceiling = source.ceiling();
     std::vector<double> mean_concentration(static_cast<std::size_t>(frames), 0.0);
     // The series comes in thick slabs and is worked on in thin ones.
     const std::int64_t thin = context.slab_slices(ny * nx * frames * static_cast<std::int64_t>(sizeof(float)));
@@ -153,8 +166,8 @@ class Import final : public StageWith<ImportOptions> {
                 good = std::all_of(in.begin(), in.end(), [](float c) { return std::isfinite(c); });
                 if (good) std::copy(in.begin(), in.end(), out.begin());
               } else {
-                good = series.modality == Modality::ct ? concentration_ct(in, baseline, out)
-                                                       : concentration_mr(in, baseline, series.echo_time, out);
+                good = series.modality == Modality::ct ? concentration_ct(in, baseline, ceiling, out)
+                                                       : concentration_mr(in, baseline, series.echo_time, ceiling, out);
               }
               if (!good) slab_mask[v] = 2;  // left out of the mask below
             }
@@ -245,15 +258,17 @@ class Import final : public StageWith<ImportOptions> {
 
   static void report_bad_voxels(StageContext& context, const Series& series, std::int64_t bad, std::int64_t all) {
     const double share = static_cast<double>(bad) / static_cast<double>(all);
+    const char* const unusable = series.kind == SeriesKind::signal && series.modality == Modality::mr
+                                     ? "not finite, zero, negative or saturated"
+                                     : "not finite or saturated";
     if (share > 0.5)
       throw InputError(
-          fmt::format("{}: {} of the mask's {} voxels ({:.1f} %) hold samples that are not finite and positive; at "
-                      "most 50 % are accepted; check the series or its mask",
-                      series.image.string(), bad, all, 100.0 * share));
-    const auto text = fmt::format(
-        "{} of the mask's {} voxels ({:.2f} %) hold samples that are not finite and positive; they are left out of the "
-        "mask",
-        bad, all, 100.0 * share);
+          fmt::format("{}: {} of the mask's {} voxels ({:.1f} %) hold samples that are {}; at most 50 % are accepted; "
+                      "check the series or its mask",
+                      series.image.string(), bad, all, 100.0 * share, unusable));
+    const auto text =
+        fmt::format("{} of the mask's {} voxels ({:.2f} %) hold samples that are {}; they are left out of the mask",
+                    bad, all, 100.0 * share, unusable);
     if (share > 0.01)
       context.warn(text);
     else if (bad > 0)

@@ -1,6 +1,7 @@
 #include "stages/phantom_anatomy.hpp"
 
 #include "core/random.hpp"
+#include "stages/phantom_ct.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -131,8 +132,9 @@ class HeadBuilder {
         prefix_("phantom/" + patient + "/"),
         lesion_(options, stream("lesion")),
         own_(stream("anatomy")),
-        half_u_(own_.uniform(0.74, 0.82)),
-        half_v_(own_.uniform(0.88, 0.95)),
+        ct_(options.modality == "ct"),
+        half_u_((ct_ ? ct_brain_share : 1.0) * own_.uniform(0.74, 0.82)),
+        half_v_((ct_ ? ct_brain_share : 1.0) * own_.uniform(0.88, 0.95)),
         dispersion_ratio_(own_.uniform(0.0, options.dispersion_high)),
         // Two draws of smooth variation at two scales: fine for perfusion within a region, coarse for delay and coil.
         gyri_(smooth_field(grid_, 7.0, stream("gyri"))),
@@ -154,11 +156,16 @@ class HeadBuilder {
         for (std::int64_t x = 0; x < grid_.nx; ++x) fill(x, y, z);
     for (const auto& path : vessel_paths)
       for (std::int64_t z = 0; z < (path.upper ? grid_.nz : (grid_.nz + 1) / 2); ++z) draw_vessel(path, z);
+    label_regions();
     return std::move(head_);
   }
 
  private:
   Random stream(const std::string& what) const { return Random(seed_, prefix_ + what); }
+  /// Of MR under the coil's sensitivity, or of CT.
+  float baseline(std::size_t i, double relative, double hu) const {
+    return static_cast<float>(ct_ ? hu : relative * (1.0 + 0.08 * coil_[i]));
+  }
 
   void fill(std::int64_t x, std::int64_t y, std::int64_t z) {
     const std::size_t i = grid_.at(x, y, z);
@@ -168,14 +175,16 @@ class HeadBuilder {
     const double u = grid_.u(x) / (half_u_ * section);
     const double v = grid_.v(y) / (half_v_ * section);
     const double radius = std::hypot(u, v);
-    if (radius > 1.0) return;
-    const double coil = 1.0 + 0.08 * coil_[i];
+    if (radius > 1.0) {
+      if (ct_) head_.baseline[i] = static_cast<float>(ct_around_the_brain(radius, std::atan2(v, u), w, grid_.v(y)));
+      return;
+    }
 
     // Ventricles: a pair of slits beside the midline, in the middle slices.
     const double ventricle = std::hypot((std::abs(u) - 0.11) / 0.075, (v - 0.02) / 0.28, w / 0.42);
     if (ventricle < 1.0) {
       head_.tissue[i] = Tissue::csf;
-      head_.baseline[i] = static_cast<float>(1.5 * coil);
+      head_.baseline[i] = baseline(i, 1.5, ct_csf);
       return;
     }
     // Cortex: a folded outer shell; deep grey matter: a pair of nuclei.
@@ -184,9 +193,28 @@ class HeadBuilder {
     const double grey = std::max(cortex, nuclei);
     const double severity = lesion_.severity(u, v, w, edge_[i]);
     head_.tissue[i] = grey >= 0.5 ? Tissue::grey : Tissue::white;
-    head_.baseline[i] = static_cast<float>((0.82 + 0.18 * grey) * coil);
+    head_.baseline[i] = baseline(i, 0.82 + 0.18 * grey, ct_white_matter + (ct_grey_matter - ct_white_matter) * grey);
     head_.lesion[i] = severity >= 1.25 ? 2 : severity >= 0.5 ? 1 : 0;
     head_.kinetics[i] = perfuse(i, class_perfusion(grey, severity), severity);
+  }
+
+  /// A label for each tissue, state and residue function that there can be.
+  void label_regions() {
+    constexpr std::array tissues{std::pair{Tissue::grey, "grey"}, std::pair{Tissue::white, "white"},
+                                 std::pair{Tissue::perivascular, "perivascular"}};
+    constexpr std::array states{"normal", "penumbra", "core"};
+    head_.label.assign(grid_.voxels(), 0.0f);
+    head_.labels.factors = {"tissue", "state", "residue"};
+    int label = 0;
+    for (const auto& [tissue, tissue_name] : tissues)
+      for (std::size_t state = 0; state < (tissue == Tissue::perivascular ? 1 : states.size()); ++state)
+        for (int r = 0; r < 4; ++r) {
+          const auto residue = static_cast<Residue>(r);
+          head_.labels.levels[++label] = {tissue_name, states[state], residue_name(residue)};
+          for (std::size_t i = 0; i < head_.label.size(); ++i)
+            if (head_.tissue[i] == tissue && head_.lesion[i] == state && head_.kinetics[i].residue == residue)
+              head_.label[i] = static_cast<float>(label);
+        }
   }
 
   /// Adds the patient's spread to the mean CBF and CBV of a voxel's class, and its delay, dispersion and residue
@@ -241,7 +269,7 @@ class HeadBuilder {
         const double blood = std::clamp(radius - distance + 0.5, 0.0, 1.0);
         head_.lesion[i] = 0;
         head_.tissue[i] = blood > 0.0 ? path.tissue : Tissue::perivascular;
-        head_.baseline[i] = static_cast<float>((1.0 + 0.2 * blood) * (1.0 + 0.08 * coil_[i]));
+        head_.baseline[i] = baseline(i, 1.0 + 0.2 * blood, ct_grey_matter + (ct_blood - ct_grey_matter) * blood);
         head_.blood[i] = static_cast<float>(blood);
         head_.kinetics[i] = perfuse(i, {perivascular_cbf, perivascular_cbv}, 0.0);
       }
@@ -253,6 +281,7 @@ class HeadBuilder {
   std::string prefix_;
   Lesion lesion_;
   Random own_;
+  bool ct_;
   double half_u_, half_v_, dispersion_ratio_;
   std::vector<float> gyri_, flow_, transit_, delay_, region_, edge_, coil_;
   Head head_;

@@ -1,6 +1,7 @@
 // A simulated head: where grey matter, white matter, CSF, vessels and a lesion lie, and how each voxel is perfused.
 #pragma once
 
+#include "formats/label_table.hpp"
 #include "stages/phantom_curves.hpp"
 #include "stages/phantom_options.hpp"
 
@@ -32,10 +33,13 @@ inline constexpr double perivascular_cbv = 7.5;
 /// Everything per voxel, x fastest, then y, then z.
 struct Head {
   std::vector<Tissue> tissue;
-  std::vector<float> baseline;       ///< S0 relative to that of grey matter; 0 in air
+  std::vector<float> baseline;       ///< MR: S0 relative to that of grey matter, 0 in air; CT: HU
   std::vector<Kinetics> kinetics;    ///< of the tissue; CBF 0 where there is none: air, CSF
   std::vector<float> blood;          ///< share of the voxel that a large vessel fills
   std::vector<std::uint8_t> lesion;  ///< 0 none, 1 penumbra, 2 core
+  std::vector<float> snr = {};       ///< 0, or empty: the patient's
+  std::vector<float> label = {};     ///< region or condition, as `labels` describes it; 0 where there is no truth
+  LabelTable labels = {};
 };
 
 /// CBF and CBV of a voxel with a share `grey` of grey matter, the rest white, at lesion severity 0 (normal), 1

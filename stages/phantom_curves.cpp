@@ -48,6 +48,20 @@ double sample(std::span<const double> grid, double t) {
 
 }  // namespace
 
+const char* residue_name(Residue residue) {
+  switch (residue) {
+    case Residue::exponential:
+      return "exponential";
+    case Residue::linear:
+      return "linear";
+    case Residue::box:
+      return "box";
+    case Residue::gamma:
+      return "gamma";
+  }
+  return "";
+}
+
 double residue_function(Residue residue, double mtt, double t) {
   if (t < 0.0) return 0.0;
   const double x = t / mtt;

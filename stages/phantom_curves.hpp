@@ -10,6 +10,8 @@ namespace perfpipe {
 /// Shapes of the residue function, all with R(0) = 1 and area MTT; `gamma` has transit times of an Erlang distribution.
 enum class Residue : std::uint8_t { exponential, linear, box, gamma };
 
+const char* residue_name(Residue residue);
+
 /// R(t) of a mean transit time `mtt` > 0, both in s; 0 for t < 0.
 double residue_function(Residue residue, double mtt, double t);
 

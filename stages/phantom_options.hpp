@@ -1,7 +1,7 @@
 // What a simulated cohort is made of. The defaults are the broad ranges of METHODS section 6.
 #pragma once
 
-#include "core/error.hpp"
+#include "core/config.hpp"
 
 #include <cstdint>
 #include <string>
@@ -11,6 +11,9 @@ namespace perfpipe {
 
 /// A pair `x_low`, `x_high` is a range from which each patient draws uniformly.
 struct PhantomOptions {
+  std::string kind = "anatomy";                  ///< anatomy | kudo | study (phantom_grids.hpp)
+  std::int64_t tile = 16;                        ///< voxels, edge of a tile of kudo (32) and study
+  std::string modality = "mr";                   ///< mr | ct
   std::int64_t patients = 11;                    ///< as many as the paper's cohort
   std::vector<std::int64_t> size{128, 128, 20};  ///< voxels in x, y, z
   double field_of_view = 224.0;                  ///< mm in x; voxels are square in the plane
@@ -20,12 +23,12 @@ struct PhantomOptions {
   double repetition_time_high = 2.2;             ///< s
   double echo_time_low = 0.025;                  ///< s
   double echo_time_high = 0.030;                 ///< s
-  double snr_low = 15.0;                         ///< grey matter baseline signal / noise SD of one channel
-  double snr_high = 150.0;                       ///<
+  double snr_low = 15.0;                         ///< grey matter baseline signal / noise SD of one channel (CT: 8)
+  double snr_high = 150.0;                       ///< (CT: 25)
   double arrival_low = 8.0;                      ///< s, bolus in the arteries
   double arrival_high = 14.0;                    ///< s
-  double aif_peak_low = 60.0;                    ///< 1/s, ΔR2* of arterial blood at the peak of the first passage
-  double aif_peak_high = 90.0;                   ///< 1/s
+  double aif_peak_low = 60.0;                    ///< 1/s, ΔR2* of arterial blood at its first peak (CT: 240 HU)
+  double aif_peak_high = 90.0;                   ///< 1/s (CT: 360 HU)
   double aif_scale_low = 1.2;                    ///< s, β of the gamma-variate: FWHM is about 4 β
   double aif_scale_high = 2.4;                   ///< s
   double delay_high = 12.0;                      ///< s, longest delay in a lesion (normal tissue: up to 2 s)
@@ -38,6 +41,9 @@ struct PhantomOptions {
   bool write_mask = false;                       ///< else the import finds the brain itself
   bool write_aif = false;                        ///< else the pipeline finds the arteries itself
 };
+
+/// Gives the options that a job leaves out, and whose defaults are of MR, those of CT where it says modality: ct.
+void complete_phantom_options(ConfigNode& node);
 
 /// Adds a finding for every range whose low end is above its high end, and for a bolus that the series would cut.
 void check_phantom_options(const PhantomOptions& options, const std::string& where, Findings& findings);

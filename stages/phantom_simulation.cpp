@@ -1,6 +1,8 @@
 #include "stages/phantom_simulation.hpp"
 
 #include "core/random.hpp"
+#include "stages/phantom_ct.hpp"
+#include "stages/phantom_grids.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,15 +12,22 @@
 namespace perfpipe {
 namespace {
 
+constexpr double ct_dense_seconds = 45.0;
 constexpr double grey_signal = 1000.0;  // scanner units; the brightest voxel stays far below the int16 limit
+
+double reference_signal(const PhantomOptions& o) { return o.modality == "ct" ? ct_grey_matter : grey_signal; }
 
 void draw_acquisition(const PhantomOptions& o, Random random, PhantomPatient& p) {
   p.repetition_time = std::round(1e3 * random.uniform(o.repetition_time_low, o.repetition_time_high)) / 1e3;
   p.echo_time = std::round(1e4 * random.uniform(o.echo_time_low, o.echo_time_high)) / 1e4;
   p.snr = random.uniform(o.snr_low, o.snr_high);
-  p.noise_sd = grey_signal / p.snr;
+  p.noise_sd = reference_signal(o) / p.snr;
   const auto frames = static_cast<std::size_t>(o.duration / p.repetition_time + 1e-9) + 1;
-  for (std::size_t i = 0; i < frames; ++i) p.times.push_back(static_cast<double>(i) * p.repetition_time);
+  for (std::size_t i = 0; i < frames; ++i) {
+    const double t = static_cast<double>(i) * p.repetition_time;
+    // As in many CT protocols every second frame is spared once the first passage is over.
+    if (o.modality != "ct" || t <= ct_dense_seconds || i % 2 == 0) p.times.push_back(t);
+  }
 }
 
 ArterialInput draw_arterial_input(const PhantomOptions& o, Random random) {
@@ -38,7 +47,7 @@ ArterialInput draw_arterial_input(const PhantomOptions& o, Random random) {
 /// section 1), in half of the patients the second by about a third of that.
 std::vector<double> approach_to_steady_state(const PhantomOptions& o, Random random, std::size_t frames) {
   std::vector<double> factor(frames, 1.0);
-  if (!o.out_of_steady_state) return factor;
+  if (!o.out_of_steady_state || o.modality == "ct") return factor;
   const double excess = random.uniform(0.27, 0.32);
   factor[0] += excess;
   if (random.uniform() < 0.5) factor[1] += excess * random.uniform(0.25, 0.35);
@@ -61,11 +70,32 @@ void copy_truth(const Head& head, PhantomPatient& p) {
     p.delay[i] = static_cast<float>(k.delay);
   }
   p.lesion = head.lesion;
+  p.label = head.label;
+  p.labels = head.labels;
 }
 
 }  // namespace
 
 std::string phantom_patient_name(std::int64_t number) { return fmt::format("sub-{:02}", number); }
+
+std::array<std::int64_t, 3> phantom_extent(const PhantomOptions& o) {
+  if (o.kind == "kudo") return kudo_extent(o);
+  if (o.kind == "study") return study_extent(o);
+  return {o.size[0], o.size[1], o.size[2]};
+}
+
+void complete_phantom_options(ConfigNode& node) {
+  const ConfigNode* const kind = node.find("kind");
+  if (kind != nullptr && kind->text == "kudo") node.set_default("tile", "32");
+  if (kind != nullptr && kind->text != "anatomy")
+    for (const char* file : {"write_mask", "write_aif"}) node.set_default(file, "true");
+  const ConfigNode* const modality = node.find("modality");
+  if (modality == nullptr || modality->text != "ct") return;
+  node.set_default("snr_low", "8");
+  node.set_default("snr_high", "25");
+  node.set_default("aif_peak_low", "240");
+  node.set_default("aif_peak_high", "360");
+}
 
 void check_phantom_options(const PhantomOptions& o, const std::string& where, Findings& findings) {
   const auto ordered = [&](const char* name, double low, double high) {
@@ -88,7 +118,8 @@ void check_phantom_options(const PhantomOptions& o, const std::string& where, Fi
                  fmt::format("duration = {} cuts the bolus: allowed from arrival_high + delay_high + 20 s = {} s; "
                              "raise it, or lower arrival_high or delay_high",
                              o.duration, needed));
-  if (o.duration < 9.0 * o.repetition_time_high)
+  // CT spares every second frame of the later ones: 18 intervals leave ten frames there, too.
+  if (o.duration < (o.modality == "ct" ? 18.0 : 9.0) * o.repetition_time_high)
     findings.add(where,
                  fmt::format("duration = {} at repetition_time_high = {} gives fewer than 10 frames; raise duration",
                              o.duration, o.repetition_time_high));
@@ -98,14 +129,16 @@ PhantomPatient simulate_patient(const PhantomOptions& options, std::uint64_t see
   PhantomPatient p;
   p.name = phantom_patient_name(number);
   const auto stream = [&](const char* what) { return Random(seed, "phantom/" + p.name + "/" + what); };
-  std::copy_n(options.size.begin(), 3, p.extent.begin());
-  const double in_plane = options.field_of_view / static_cast<double>(options.size[0]);
+  p.extent = phantom_extent(options);
+  const double in_plane = options.field_of_view / static_cast<double>(p.extent[0]);
   p.voxel_mm = {in_plane, in_plane, options.slice_thickness};
   draw_acquisition(options, stream("acquisition"), p);
   p.input = draw_arterial_input(options, stream("aif"));
   for (double t : p.times) p.aif.push_back(p.input.at(t));
 
-  const Head head = draw_head(options, seed, p.name);
+  const Head head = options.kind == "kudo"    ? draw_kudo_grid(options)
+                    : options.kind == "study" ? draw_study_grid(options)
+                                              : draw_head(options, seed, p.name);
   copy_truth(head, p);
 
   const std::size_t frames = p.times.size();
@@ -115,6 +148,7 @@ PhantomPatient simulate_patient(const PhantomOptions& options, std::uint64_t see
   const double venous_transit = veins.uniform(3.0, 5.0);
   const double venous_delay = veins.uniform(2.0, 4.0);
   BolusConvolution convolution(p.input, p.times.back());
+  const bool ct = options.modality == "ct";
   Random noise = stream("noise");
   std::vector<double> concentration(frames), blood(frames);
   p.signal.resize(head.tissue.size() * frames);
@@ -132,10 +166,17 @@ PhantomPatient simulate_patient(const PhantomOptions& options, std::uint64_t see
       for (std::size_t t = 0; t < frames; ++t) concentration[t] += share * (blood[t] - concentration[t]);
     }
     float* series = &p.signal[i * frames];
+    const bool own_noise = !head.snr.empty() && head.snr[i] > 0.0f;
+    const double sd = own_noise ? reference_signal(options) / head.snr[i] : p.noise_sd;
     for (std::size_t t = 0; t < frames; ++t) {
+      if (ct) {
+        series[t] =
+            static_cast<float>(std::clamp(head.baseline[i] + concentration[t] + sd * noise.normal(), -1024.0, 3071.0));
+        continue;
+      }
       const double s = grey_signal * head.baseline[i] * brightness[t] * std::exp(-p.echo_time * concentration[t]);
-      const double real = s + p.noise_sd * noise.normal();
-      const double imaginary = p.noise_sd * noise.normal();
+      const double real = s + sd * noise.normal();
+      const double imaginary = sd * noise.normal();
       series[t] = static_cast<float>(std::hypot(real, imaginary));
     }
   }

@@ -14,9 +14,10 @@ namespace {
 
 constexpr double left = 62.0;
 constexpr double right = 14.0;
-constexpr double top = 30.0;  // the legend stands here
+constexpr double legend_top = 30.0;  // of a legend of one row
 constexpr double bottom = 46.0;
-constexpr int colours = 6;
+constexpr int colours = 8;
+constexpr double legend_row = 16.0;
 
 /// Maps an axis' values to pixels.
 struct Scale {
@@ -86,6 +87,23 @@ std::string path(const PlotLine& line, const Scale& sx, const Scale& sy) {
   return d;
 }
 
+/// Where the legend's entries stand, from its first row on: into the next row where one would leave the plot.
+std::vector<std::pair<double, double>> legend_places(const std::vector<PlotLine>& lines, double width) {
+  std::vector<std::pair<double, double>> places;
+  double x = left, y = 0.0;
+  for (const auto& line : lines) {
+    if (line.faint) continue;
+    const double needed = 42.0 + 7.0 * static_cast<double>(line.name.size());
+    if (x > left && x + needed > width) {
+      x = left;
+      y += legend_row;
+    }
+    places.emplace_back(x, y);
+    x += needed;
+  }
+  return places;
+}
+
 }  // namespace
 
 std::vector<double> round_ticks(double low, double high, int count) {
@@ -109,7 +127,10 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
     if (line.x.size() != line.y.size())
       throw IoError(
           fmt::format("plot line \"{}\": {} x values and {} y values", line.name, line.x.size(), line.y.size()));
-  const double width = axes.compact ? 380.0 : 640.0, height = axes.compact ? 270.0 : 300.0;
+  const double width = axes.compact ? 380.0 : 640.0;
+  const auto legend = legend_places(lines, width);
+  const double top = legend.empty() ? legend_top : legend_top + legend.back().second;
+  const double height = (axes.compact ? 240.0 : 270.0) + top;
   std::string svg =
       fmt::format("<svg class=\"plot\" font-size=\"12\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", width,
                   height, html_escape(axes.y_title + " over " + axes.x_title));
@@ -135,7 +156,6 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
     svg += text(0, 0, "middle", axes.y_title,
                 fmt::format(" transform=\"translate(14 {:.1f}) rotate(-90)\"", (top + height - bottom) / 2).c_str());
 
-  double legend = left;
   int colour = 0;
   for (const auto& line : lines) {
     if (line.faint) {
@@ -143,13 +163,13 @@ std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes) 
           fmt::format("<path class=\"faint\" fill=\"none\" stroke=\"currentColor\" d=\"{}\"/>\n", path(line, sx, sy));
       continue;
     }
+    const auto& [x, y] = legend[static_cast<std::size_t>(colour)];
     const int which = colour++ % colours + 1;
     svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"{}\"/>\n", which,
                        path(line, sx, sy));
-    svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"M{:.1f} 12h18\"/>\n", which,
-                       legend);
-    svg += text(legend + 24, 16, "start", line.name);
-    legend += 42.0 + 7.0 * static_cast<double>(line.name.size());
+    svg += fmt::format("<path class=\"line s{}\" fill=\"none\" stroke=\"currentColor\" d=\"M{:.1f} {:.0f}h18\"/>\n",
+                       which, x, 12.0 + y);
+    svg += text(x + 24, 16.0 + y, "start", line.name);
   }
   return svg + "</svg>\n";
 }

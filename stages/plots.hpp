@@ -21,7 +21,7 @@ struct PlotAxes {
 };
 
 /// An SVG element with axes, ticks at round numbers, one line per series and a legend. Colours come from the page's CSS
-/// (`currentColor` for axes, classes s1 to s6 for lines), so that light and dark pages both work. Points that are not
+/// (`currentColor` for axes, classes s1 to s8 for lines), so that light and dark pages both work. Points that are not
 /// finite break a line. Without any point to draw it returns a plot that says so. Throws IoError if a line's x and y
 /// differ in length.
 std::string svg_lines(const std::vector<PlotLine>& lines, const PlotAxes& axes);

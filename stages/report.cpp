@@ -119,6 +119,9 @@ class Report final : public StageWith<ReportOptions> {
     page.section("Errors by patient");
     add_patient_tables(page, results);
     add_clinical_tables(page, results);
+    if (results.at("conditions").empty()) return;
+    page.section("Errors by condition");
+    add_conditions(page, results);
   }
 
   static std::vector<std::string> unfinished(StageContext& context) {

@@ -65,6 +65,10 @@ void add_patient_tables(HtmlPage& page, const nlohmann::ordered_json& results);
 /// Clinical volumes of each patient and how they agree with the reference's. Nothing without any.
 void add_clinical_tables(HtmlPage& page, const nlohmann::ordered_json& results);
 
+/// Bias and RMSE against the truth by each factor of the phantom's label maps, with plots over the factors that are
+/// numbers. Nothing without any.
+void add_conditions(HtmlPage& page, const nlohmann::ordered_json& results);
+
 /// Warnings about what is missing or suspicious: tables without some patients, trainings that failed or collapsed.
 std::vector<std::string> incomplete_notes(const nlohmann::ordered_json& results);
 std::vector<std::string> training_notes(const std::vector<TrainingView>& trainings);

@@ -128,9 +128,9 @@ TEST_F(BadInput, SamplesThatCannotBeUsed) {
   };
   for (const double value : {nan, infinity, 0.0, -3.0}) {
     write_patient(folder_, "sub-01", spoiled(value, 20));
-    expect_warned({"sub-01_dsc.nii", "have a sample that is not finite, zero or negative", "left out"});
+    expect_warned({"sub-01_dsc.nii", "have a sample that is not finite, zero, negative or saturated", "left out"});
   }
-  expect_refused(spoiled(0.0, 1), {"(100 %)", "not finite, zero or negative", "at most 50 %"});
+  expect_refused(spoiled(0.0, 1), {"(100 %)", "not finite, zero, negative or saturated", "at most 50 %"});
 }
 
 TEST_F(BadInput, SeriesWithoutABolus) {

@@ -85,6 +85,20 @@ TEST_F(ValueCheckTest, GivesTheSameAnswerInSlabsOfAnyThickness) {
   EXPECT_EQ(thin.warnings, whole.warnings);
 }
 
+TEST_F(ValueCheckTest, OnCtSoftTissueIsJudgedWithoutAMask) {
+  series_.modality = Modality::ct;
+  // Air around a brain, and bone in the place of half of the air: Otsu's threshold would leave bone alone.
+  const auto ct = [](std::size_t voxel, std::size_t t) {
+    return in_brain(voxel) ? 36.0 + 8.0 * bolus(t) : voxel % 2 == 0 ? -1000.0 : 1200.0;
+  };
+  expect_clean(check(ct, 0.001, false));
+  const auto flat = [](std::size_t voxel, std::size_t t) {
+    return in_brain(voxel) ? 36.0 : voxel % 2 == 0 ? -1000.0 : 1200.0 + 5.0 * bolus(t);
+  };
+  EXPECT_TRUE(has_line(check(flat, 0.001, false).findings.lines(), {"no bolus", "soft tissue (5 to 90 HU)"}))
+      << "a bolus in bone is none";
+}
+
 TEST_F(ValueCheckTest, WarnsAboveOnePercentOfBadVoxels) {
   for (const double value : {0.0, -5.0, std::nan(""), HUGE_VAL}) {
     const auto some = [=](std::size_t voxel, std::size_t t) {
@@ -94,9 +108,23 @@ TEST_F(ValueCheckTest, WarnsAboveOnePercentOfBadVoxels) {
     EXPECT_TRUE(found.findings.empty()) << all_lines(found.findings.lines());
     EXPECT_EQ(found.bad_voxels, 4);
     EXPECT_TRUE(has_line(found.warnings, {"a_dsc.nii.gz", "4 of 256 voxels of its mask (1.56 %)",
-                                          "not finite, zero or negative", "left out"}))
+                                          "not finite, zero, negative or saturated", "left out"}))
         << all_lines(found.warnings);
   }
+}
+
+TEST_F(ValueCheckTest, ASampleAtTheLimitOfTheFilesTypeIsSaturated) {
+  const auto clipped = [](std::size_t voxel, std::size_t t) {
+    return std::clamp(voxel % 8 == 0 ? 80.0 * mr_signal(voxel, t) : mr_signal(voxel, t), 0.0, 32767.0);
+  };
+  EXPECT_EQ(check(clipped).bad_voxels, 0) << "float has no such limit";
+  NiftiBuilder builder;
+  builder.dim = {nx, ny, nz, frames};
+  builder.datatype = 4;  // int16
+  builder.value = [&](std::size_t i) { return clipped(i % volume, i / volume); };
+  series_.image = builder.write(folder_, "b_dsc.nii.gz");
+  const auto found = check_series_values(series_);
+  EXPECT_EQ(found.bad_voxels, brain_voxels / 8) << "32000 and its bright first frame";
 }
 
 TEST_F(ValueCheckTest, SaysNothingUpToOnePercentOrOutsideTheMask) {
@@ -169,11 +197,15 @@ TEST_F(ValueCheckTest, CtMayBeZeroOrNegativeAndRises) {
   const auto ct = [](std::size_t voxel, std::size_t t) {
     return in_brain(voxel) ? (voxel % 5 == 0 ? -2.0 : 35.0) + 12.0 * bolus(t) : -1000.0;
   };
-  for (const bool with_mask : {true, false}) expect_clean(check(ct, 0.005, with_mask));  // noise of 2 HU
+  expect_clean(check(ct, 0.005, true));  // noise of 2 HU
+  const auto soft = check(ct, 0.005, false);
+  EXPECT_TRUE(soft.findings.empty());
+  EXPECT_LT(soft.mask_voxels, brain_voxels) << "fluid is no soft tissue, and is filled into the mask later";
   const auto still = [&](std::size_t voxel, std::size_t) { return ct(voxel, 0); };
   EXPECT_TRUE(has_line(check(still, 0.005).findings.lines(), {"no bolus"}));
   const auto broken = [&](std::size_t voxel, std::size_t t) { return t == 7 ? std::nan("") : ct(voxel, t); };
-  EXPECT_TRUE(has_line(check(broken).findings.lines(), {"256 of 256", "not finite;"})) << "zero is not named for CT";
+  EXPECT_TRUE(has_line(check(broken).findings.lines(), {"256 of 256", "not finite or saturated;"}))
+      << "zero is not named for CT";
 }
 
 TEST_F(ValueCheckTest, ConcentrationsLieAroundZero) {

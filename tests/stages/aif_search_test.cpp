@@ -119,13 +119,14 @@ Curves curves_of(const PhantomPatient& p) {
     const float* const signal = &p.signal[v * all_frames + dropped];
     image[v] = std::accumulate(signal, signal + baseline, 0.0f) / static_cast<float>(baseline);
   }
-  const auto mask = compute_brain_mask(image, {p.extent[2], p.extent[1], p.extent[0]}, false);
+  const auto mask = compute_brain_mask(image, {p.extent[2], p.extent[1], p.extent[0]});
   const std::vector<double> times(p.times.begin() + static_cast<std::ptrdiff_t>(dropped), p.times.end());
   std::vector<float> concentration, one(frames);
   std::vector<double> mean_concentration(frames, 0.0);
   for (std::size_t v = 0; v < voxels; ++v) {
     if (mask[v] == 0) continue;
-    if (!concentration_mr({&p.signal[v * all_frames + dropped], frames}, baseline, p.echo_time, one)) continue;
+    if (!concentration_mr({&p.signal[v * all_frames + dropped], frames}, baseline, p.echo_time, HUGE_VALF, one))
+      continue;
     concentration.insert(concentration.end(), one.begin(), one.end());
     for (std::size_t t = 0; t < frames; ++t) mean_concentration[t] += one[t];
   }

@@ -1,6 +1,7 @@
 #include "stages/brain_mask.hpp"
 
 #include "core/random.hpp"
+#include "stages/phantom_anatomy.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -138,17 +139,54 @@ TEST(ComputeBrainMask, FindsTheHeadInOneMode) {
     image[i] = static_cast<float>((expected[i] != 0 && !hole) || speck ? 1000.0 + 80.0 * random.normal()
                                                                        : 30.0 + 15.0 * random.normal());
   }
-  EXPECT_EQ(compute_brain_mask(image, extent, false), expected);
+  EXPECT_EQ(compute_brain_mask(image, extent), expected);
 }
 
-TEST(ComputeBrainMask, OfCtIsSoftTissue) {
-  const Extent extent{1, 3, 6};
-  const std::vector<float> hu{-1000, -1000, 700, 700,  -1000, -1000,  //
-                              -1000, 5,     35,  90,   91,    -1000,  //
-                              -1000, 4,     40,  1200, 60,    -1000};
-  EXPECT_EQ(compute_brain_mask(hu, extent, true), drawn("......"
-                                                        ".###.."
-                                                        "..#..."));
+/// A simulated head with skull, sutures, scalp, fat and table, with noise of `sd` HU in the mean image.
+std::vector<float> simulated_ct(const PhantomOptions& options, double sd, Mask& brain) {
+  const Head head = draw_head(options, 5, "sub-01");
+  Random random(5, "ct");
+  std::vector<float> hu;
+  brain.clear();
+  for (std::size_t i = 0; i < head.tissue.size(); ++i) {
+    brain.push_back(head.tissue[i] != Tissue::air);
+    hu.push_back(head.baseline[i] + static_cast<float>(sd * random.normal()));
+  }
+  return hu;
+}
+
+TEST(ComputeCtBrainMask, IsTheBrainAndNothingElseThatIsSoft) {
+  PhantomOptions options;
+  options.modality = "ct";
+  for (const std::int64_t size : {48, 128})
+    for (const double sd : {0.5, 4.0}) {
+      options.size = {size, size, 6};
+      Mask brain;
+      const auto hu = simulated_ct(options, sd, brain);
+      const auto mask = compute_ct_brain_mask(hu, {6, size, size}, 224.0 / static_cast<double>(size));
+      double both = 0.0, sum = 0.0, beyond = 0.0;
+      for (std::size_t i = 0; i < mask.size(); ++i) {
+        both += mask[i] != 0 && brain[i] != 0;
+        sum += mask[i] + brain[i];
+        beyond += mask[i] != 0 && brain[i] == 0 && hu[i] > 45.0f + 5.0f * static_cast<float>(sd);  // muscle, bone
+      }
+      SCOPED_TRACE(testing::Message() << size << " voxels, noise " << sd << " HU");
+      EXPECT_GT(2.0 * both / sum, 0.97);
+      EXPECT_LT(beyond, 0.002 * sum);
+    }
+}
+
+TEST(ComputeCtBrainMask, IsNotTheZerosOfADefacedImage) {
+  // Brain in a skull in the middle, and 0 wherever the face was: more voxels than the brain has.
+  const Extent extent{1, 24, 24};
+  std::vector<float> hu(24 * 24, 0.0f);
+  Mask brain(24 * 24);
+  for (std::size_t i = 0; i < hu.size(); ++i) {
+    const double r = std::hypot(static_cast<double>(i % 24) - 11.5, static_cast<double>(i / 24) - 11.5);
+    brain[i] = r < 6.0;
+    hu[i] = r < 6.0 ? 36.0f : r < 8.0 ? 800.0f : 0.0f;
+  }
+  EXPECT_EQ(compute_ct_brain_mask(hu, extent, 3.0), brain);
 }
 
 }  // namespace

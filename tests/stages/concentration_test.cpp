@@ -86,14 +86,14 @@ TEST(ConcentrationMr, InvertsTheSignalEquation) {
   const std::vector<double> truth{0.0, 0.0, 0.0, 1.5, 12.0, 40.0, 7.0, -0.3};
   std::vector<float> signal, found(truth.size());
   for (const double c : truth) signal.push_back(static_cast<float>(812.0 * std::exp(-0.0293 * c)));
-  ASSERT_TRUE(concentration_mr(signal, 3, 0.0293, found));
+  ASSERT_TRUE(concentration_mr(signal, 3, 0.0293, HUGE_VALF, found));
   // A float32 signal is good to 6e-8, over TE 2e-6 1/s.
   for (std::size_t i = 0; i < truth.size(); ++i) EXPECT_NEAR(found[i], truth[i], 1e-5);
 }
 
 TEST(ConcentrationMr, TheBaselineIsTheMeanOfItsSignals) {
   std::vector<float> found(4);
-  ASSERT_TRUE(concentration_mr(std::vector<float>{90.0f, 110.0f, 100.0f, 50.0f}, 3, 0.03, found));
+  ASSERT_TRUE(concentration_mr(std::vector<float>{90.0f, 110.0f, 100.0f, 50.0f}, 3, 0.03, HUGE_VALF, found));
   EXPECT_NEAR(found[3], std::log(2.0) / 0.03, 1e-5);
   EXPECT_NEAR(found[0], -std::log(0.9) / 0.03, 1e-5);
 }
@@ -102,17 +102,27 @@ TEST(ConcentrationMr, ASampleWithoutALogarithmLeavesTheVoxelOut) {
   for (const float bad :
        {0.0f, -3.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> found(5, 7.0f);
-    EXPECT_FALSE(concentration_mr(std::vector<float>{100.0f, 100.0f, 100.0f, bad, 90.0f}, 3, 0.03, found)) << bad;
+    EXPECT_FALSE(concentration_mr(std::vector<float>{100.0f, 100.0f, 100.0f, bad, 90.0f}, 3, 0.03, HUGE_VALF, found))
+        << bad;
     EXPECT_EQ(found, std::vector<float>(5, 0.0f)) << bad;
   }
 }
 
+TEST(Concentration, ASampleAtTheLargestValueOfTheFileLeavesTheVoxelOut) {
+  const std::vector<float> saturated{100.0f, 255.0f, 90.0f, 80.0f}, below{100.0f, 254.0f, 90.0f, 80.0f};
+  std::vector<float> found(4);
+  EXPECT_FALSE(concentration_mr(saturated, 1, 0.03, 255.0f, found));
+  EXPECT_TRUE(concentration_mr(below, 1, 0.03, 255.0f, found));
+  EXPECT_FALSE(concentration_ct(saturated, 1, 255.0f, found));
+  EXPECT_EQ(found, std::vector<float>(4, 0.0f));
+}
+
 TEST(ConcentrationCt, IsTheDifferenceFromTheBaseline) {
   std::vector<float> found(4);
-  ASSERT_TRUE(concentration_ct(std::vector<float>{-10.0f, 30.0f, 60.0f, 0.0f}, 2, found));
+  ASSERT_TRUE(concentration_ct(std::vector<float>{-10.0f, 30.0f, 60.0f, 0.0f}, 2, 3071.0f, found));
   EXPECT_EQ(found, (std::vector<float>{-20.0f, 20.0f, 50.0f, -10.0f})) << "negative HU are values like others";
-  EXPECT_FALSE(
-      concentration_ct(std::vector<float>{1.0f, 2.0f, std::numeric_limits<float>::quiet_NaN(), 3.0f}, 2, found));
+  EXPECT_FALSE(concentration_ct(std::vector<float>{1.0f, 2.0f, std::numeric_limits<float>::quiet_NaN(), 3.0f}, 2,
+                                3071.0f, found));
   EXPECT_EQ(found, std::vector<float>(4, 0.0f));
 }
 

@@ -1,0 +1,20 @@
+// Units of maps that other software wrote.
+#pragma once
+
+#include "core/parameters.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace perfpipe {
+
+/// The units in which a map may come, ours first: "ml/100g/min", "ml/100ml/min".
+std::vector<std::string> target_units(Parameter p);
+
+/// What a map in these units is multiplied by to be in ours; nothing for units that are not known. Case and spaces do
+/// not matter ("mL/100 g/min"), nor does the order behind the first slash ("ml/min/100g"). 100 ml of tissue weigh 100 ρ
+/// g, ρ the density (CAPLEX Q.PH1.011) in g/ml.
+std::optional<double> target_factor(Parameter p, const std::string& units, double density);
+
+}  // namespace perfpipe
