@@ -16,16 +16,6 @@ std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise)
   return text == nullptr ? otherwise : std::stoull(text);
 }
 
-int committed_artifacts(const fs::path& output) {
-  int count = 0;
-  if (!fs::exists(output / "store")) return 0;
-  for (const auto& entry : fs::recursive_directory_iterator(output / "store")) {
-    const std::string name = entry.path().filename().string();
-    count += name.ends_with(".h5") && !name.ends_with(".state.h5") && !name.starts_with('.');
-  }
-  return count;
-}
-
 class Kill : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -143,14 +133,6 @@ std::map<std::string, std::string> weights_in(const fs::path& output) {
   for (const auto& entry : fs::recursive_directory_iterator(output / "weights"))
     if (entry.is_regular_file()) weights[entry.path().lexically_relative(output).string()] = file_bytes(entry.path());
   return weights;
-}
-
-bool state_is_saved(const fs::path& output) {
-  std::error_code error;
-  for (fs::directory_iterator it(output / "store/training", error), end; !error && it != end; it.increment(error))
-    if (const auto name = it->path().filename().string(); name.ends_with(".state.h5") && !name.starts_with('.'))
-      return true;
-  return false;
 }
 
 TEST_F(Kill, InTheMiddleOfATrainingItGoesOnFromThere) {
