@@ -1,5 +1,6 @@
 // The dense inference engine beside the floor of its arithmetic, beside the reference engine, and on two cores.
 #include "bench/machine.hpp"
+#include "bench/patchwise.hpp"
 #include "model/dense_inference.hpp"
 #include "model/inference.hpp"
 #include "model/patches.hpp"
@@ -75,6 +76,29 @@ void against_reference(benchmark::State& state) {
   state.SetLabel(std::string(name(p)));
 }
 BENCHMARK(against_reference)->Arg(0)->Arg(1)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+/// The dense engine and the network as 3D convolutions patch by patch, in turns, on one core; arguments: parameter,
+/// batch.
+void against_patchwise(benchmark::State& state) {
+  const auto p = static_cast<Parameter>(state.range(0));
+  const Slice slice;
+  const DenseNetwork engine(network(p), "bench", slice.aif);
+  std::vector<float> features;
+  const auto patchwise = patchwise_network(p, voxels, state.range(1));
+  patchwise();
+  double dense = 1e9, patches = 1e9;
+  for (auto _ : state)
+    for (int round = 0; round < 5; ++round) {
+      for (int i = 0; i < 5; ++i)
+        dense = std::min(dense,
+                         own_seconds_of([&] { benchmark::DoNotOptimize(engine.estimate(slice.slab(), 1, features)); }));
+      patches = std::min(patches, own_seconds_of(patchwise));
+    }
+  state.counters["times_faster"] = patches / dense;
+  state.counters["us/patch"] = 1e6 * patches / voxels;
+  state.SetLabel(std::string(name(p)) + ", batches of " + std::to_string(state.range(1)));
+}
+BENCHMARK(against_patchwise)->ArgsProduct({{0, 1}, {64, 512}})->Iterations(1)->Unit(benchmark::kMillisecond);
 
 /// One and two threads in turns; counter: how many times faster two are.
 void two_threads(benchmark::State& state) {
