@@ -104,12 +104,12 @@ TEST(DenseNetwork, KernelsWithFusedMultiplyAddGiveTheSameBits) {
 
 /// Networks that have learned: their weights are larger and less even than those they start with.
 WeightFile trained(Parameter p) {
-  const auto set = synthetic_set(3000, 3, "fast");
+  const auto set = synthetic_set(1000, 3, "fast");
   Recipe recipe;
   recipe.parameter = p;
   recipe.learning_rate = std::array{5e-5, 5e-4, 5e-3, 5e-3}[index(p)];
   recipe.input_scale = 10.0;
-  recipe.epochs = 2;
+  recipe.epochs = 1;
   recipe.stream = "fast";
   return make_weight_file({p, 10.0, "test", {}, "0"}, train(recipe, set.view(p), set.view(p)).tensors);
 }
