@@ -1,5 +1,6 @@
 // The dense inference engine beside the floor of its arithmetic, beside the reference engine, and on two cores.
 #include "bench/machine.hpp"
+#include "bench/patchwise.hpp"
 #include "model/dense_inference.hpp"
 #include "model/inference.hpp"
 #include "model/patches.hpp"
@@ -12,7 +13,10 @@ namespace {
 constexpr std::int64_t ny = 64, nx = 64, voxels = ny * nx;
 
 WeightFile network(Parameter p) {
-  return make_weight_file({p, 10.0, "bench", {}, "0"}, initial_weights(architecture_of(p), 1, "bench"));
+  auto tensors = initial_weights(architecture_of(p), 1, "bench");
+  for (auto& tensor : tensors)
+    if (tensor.name == "fc8.bias") tensor.values = {1.0f};  // else half of all estimates would be cut off at 0
+  return make_weight_file({p, 10.0, "bench", {}, "0"}, std::move(tensors));
 }
 
 /// One slice that is all brain: boluses of many shapes.
@@ -54,6 +58,33 @@ void dense(benchmark::State& state) {
 }
 BENCHMARK(dense)->ArgsProduct({{0, 1}, {0, 1, 2}})->UseManualTime()->Unit(benchmark::kMillisecond);
 
+/// The fast kernel beside the exact one, in turns, on one core; counters: how many times faster, and the largest
+/// difference in parts of the map's largest value.
+void fast(benchmark::State& state) {
+  const auto p = static_cast<Parameter>(state.range(0));
+  if (fast_dense_kernel() == nullptr) return state.SkipWithError("this machine has no fast kernel");
+  const Slice slice;
+  const DenseNetwork exact(network(p), "bench", slice.aif), fast(network(p), "bench", slice.aif, *fast_dense_kernel());
+  std::vector<float> features;
+  double least[2] = {1e9, 1e9};
+  for (auto _ : state)
+    for (int round = 0; round < 100; ++round) {
+      least[0] = std::min(least[0], own_seconds_of([&] { exact.estimate(slice.slab(), 1, features); }));
+      least[1] = std::min(least[1], own_seconds_of([&] { fast.estimate(slice.slab(), 1, features); }));
+    }
+  const auto right = exact.estimate(slice.slab(), 1, features), found = fast.estimate(slice.slab(), 1, features);
+  float largest = 0.0f, difference = 0.0f;
+  for (std::size_t v = 0; v < right.size(); ++v) {
+    largest = std::max(largest, right[v]);
+    difference = std::max(difference, std::abs(right[v] - found[v]));
+  }
+  state.counters["times_faster"] = least[0] / least[1];
+  state.counters["ns/voxel"] = 1e9 * least[1] / voxels;
+  state.counters["difference"] = difference / largest;
+  state.SetLabel(std::string(name(p)));
+}
+BENCHMARK(fast)->Arg(0)->Arg(1)->Iterations(1)->Unit(benchmark::kMillisecond);
+
 /// The dense engine and the reference engine in turns; counter: how many times faster.
 void against_reference(benchmark::State& state) {
   const auto p = static_cast<Parameter>(state.range(0));
@@ -75,6 +106,29 @@ void against_reference(benchmark::State& state) {
   state.SetLabel(std::string(name(p)));
 }
 BENCHMARK(against_reference)->Arg(0)->Arg(1)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+/// The dense engine and the network as 3D convolutions patch by patch, in turns, on one core; arguments: parameter,
+/// batch.
+void against_patchwise(benchmark::State& state) {
+  const auto p = static_cast<Parameter>(state.range(0));
+  const Slice slice;
+  const DenseNetwork engine(network(p), "bench", slice.aif);
+  std::vector<float> features;
+  const auto patchwise = patchwise_network(p, voxels, state.range(1));
+  patchwise();
+  double dense = 1e9, patches = 1e9;
+  for (auto _ : state)
+    for (int round = 0; round < 5; ++round) {
+      for (int i = 0; i < 5; ++i)
+        dense = std::min(dense,
+                         own_seconds_of([&] { benchmark::DoNotOptimize(engine.estimate(slice.slab(), 1, features)); }));
+      patches = std::min(patches, own_seconds_of(patchwise));
+    }
+  state.counters["times_faster"] = patches / dense;
+  state.counters["us/patch"] = 1e6 * patches / voxels;
+  state.SetLabel(std::string(name(p)) + ", batches of " + std::to_string(state.range(1)));
+}
+BENCHMARK(against_patchwise)->ArgsProduct({{0, 1}, {64, 512}})->Iterations(1)->Unit(benchmark::kMillisecond);
 
 /// One and two threads in turns; counter: how many times faster two are.
 void two_threads(benchmark::State& state) {

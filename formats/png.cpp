@@ -26,7 +26,7 @@ bool write_rows(png_structp png, png_infop info, const std::uint8_t* pixels, png
   png_set_write_fn(png, out, append, [](png_structp) {});
   png_set_IHDR(png, info, width, height, 8, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  png_set_compression_level(png, 9);
+  png_set_compression_level(png, 6);  // 9 takes four times as long for 5 % of the bytes
   // Enlarged maps repeat their pixels, which deflate finds best in unfiltered rows.
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
   png_write_info(png, info);

@@ -11,6 +11,12 @@
 #include <stdexcept>
 #include <string>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace perfpipe {
 namespace {
 
@@ -54,6 +60,23 @@ std::vector<const DenseKernel*> dense_kernels() {
   return kernels;
 }
 
+const DenseKernel* fast_dense_kernel() {
+#ifdef __x86_64__
+  static const bool usable = [] {
+    if (amx_kernel() == nullptr || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bf16"))
+      return false;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    constexpr unsigned tiles = 1u << 24, tiles_of_bfloat16 = 1u << 22;  // of leaf 7, edx
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & tiles) == 0 || (d & tiles_of_bfloat16) == 0) return false;
+    constexpr long request_permission = 0x1023, tile_data = 18;  // the kernel keeps 8 KB of tiles for each thread then
+    return ::syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  }();
+  return usable ? amx_kernel() : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
 std::int64_t dense_bytes(std::int64_t ny, std::int64_t nx) {
   const PaddedSlab slab{1, static_cast<std::size_t>(ny), static_cast<std::size_t>(nx)};
   return static_cast<std::int64_t>(slab.floats() * sizeof(float));
@@ -65,6 +88,7 @@ struct DenseNetwork::State {
   float factor = 1.0f;  ///< of the curves
   AlignedFloats memory;
   DenseWeights weights{};
+  AlignedFloats fast{0};              ///< packed for the fast kernel
   std::array<float, maps> outside{};  ///< L3 of a zero curve
 
   State(const WeightFile& file, const std::string& source, std::span<const float> aif, const DenseKernel& k);
@@ -123,6 +147,13 @@ DenseNetwork::State::State(const WeightFile& file, const std::string& source, st
     bias[o] = static_cast<float>(sum);
   }
   weights.fc6_bias = copied(free, bias);
+
+  if (kernel.pack != nullptr) {
+    fast = AlignedFloats((static_cast<std::size_t>(kernel.packed_size) + 1) / 2);
+    auto* const to = reinterpret_cast<unsigned short*>(fast.data());
+    kernel.pack(weights, to);
+    weights.fast = to;
+  }
 
   AlignedFloats zeros(block * samples), l3(block * maps);
   kernel.features(weights, zeros.data(), l3.data());

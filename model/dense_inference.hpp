@@ -15,6 +15,10 @@ namespace perfpipe {
 /// The kernels that this machine can run, the fastest first; the last is always the portable one.
 std::vector<const DenseKernel*> dense_kernels();
 
+/// A faster kernel of less precision (within 1e-3 of a map's range), if this machine has one: AMX with bfloat16. Null
+/// elsewhere.
+const DenseKernel* fast_dense_kernel();
+
 /// Tissue curves of whole slices.
 struct CurveSlab {
   std::span<const float> curves;         ///< [slices, ny, nx, 70] concentration; what is outside is never read

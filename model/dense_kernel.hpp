@@ -28,6 +28,7 @@ struct DenseWeights {
   const float* fc7_bias;    ///< [128]
   const float* fc8;         ///< [128]
   float fc8_bias;
+  const unsigned short* fast;  ///< as a kernel's pack() left them; null where it has none
 };
 
 struct DenseKernel {
@@ -38,11 +39,15 @@ struct DenseKernel {
   void (*windows)(const DenseWeights& weights, const float* upper, const float* lower, float* l4);
   /// L6 to L8 of 12 voxels from the tissue half of L5 [12, 128]: `estimates` [12], not clamped.
   void (*head)(const DenseWeights& weights, const float* l5, float* estimates);
+  /// Packs `packed_size` numbers from the other weights for this kernel's features(); null: it needs none.
+  void (*pack)(const DenseWeights& weights, unsigned short* packed) = nullptr;
+  int packed_size = 0;
 };
 
 /// The kernels; null where this build has none (other processors). Whether the machine can run one is the caller's
 /// question.
 const DenseKernel* avx512_kernel();
+const DenseKernel* amx_kernel();  ///< rounds to some 16 bits: never taken unasked
 const DenseKernel* avx2_kernel();
 const DenseKernel* portable_kernel();
 

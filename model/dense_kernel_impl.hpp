@@ -90,7 +90,7 @@ void pooled_features(const DenseWeights& w, const float* curves, float* l3) {
     store(l3 + i, relu(load(l3 + i) + load(w.conv1_bias + i % maps)));
 }
 
-void features(const DenseWeights& w, const float* curves, float* l3) {
+[[maybe_unused]] void features(const DenseWeights& w, const float* curves, float* l3) {
   if (w.conv2)
     convolved_features(w, curves, l3);
   else
@@ -115,10 +115,8 @@ void fully_connected(const float* weights, const float* bias, const float* input
         [&](int row, int column, Vector sum) { store(output + row * hidden + panel * maps + column, relu(sum)); });
 }
 
-void head(const DenseWeights& w, const float* l5, float* estimates) {
-  alignas(64) float l6[dense_block * hidden], l7[dense_block * hidden];
-  fully_connected(w.fc6, w.fc6_bias, l5, l6);
-  fully_connected(w.fc7, w.fc7_bias, l6, l7);
+/// L8 from L7 [12, 128].
+void last_layer(const DenseWeights& w, const float* l7, float* estimates) {
   for (int row = 0; row < dense_block; ++row) {
     // 32 partial sums, then halves onto halves: the same order for every width of vectors.
     alignas(64) float partial[maps];
@@ -131,6 +129,13 @@ void head(const DenseWeights& w, const float* l5, float* estimates) {
       for (int i = 0; i < half; ++i) partial[i] += partial[i + half];
     estimates[row] = partial[0] + w.fc8_bias;
   }
+}
+
+[[maybe_unused]] void head(const DenseWeights& w, const float* l5, float* estimates) {
+  alignas(64) float l6[dense_block * hidden], l7[dense_block * hidden];
+  fully_connected(w.fc6, w.fc6_bias, l5, l6);
+  fully_connected(w.fc7, w.fc7_bias, l6, l7);
+  last_layer(w, l7, estimates);
 }
 
 }  // namespace

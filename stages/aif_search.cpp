@@ -39,6 +39,7 @@ std::vector<std::int64_t> earliest_clusters(const std::vector<std::vector<double
     start[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = static_cast<int>(i * aif_clusters / n);
   const auto dims = windows[static_cast<std::size_t>(rows[0])].size();
   std::vector<double> points;
+  points.reserve(rows.size() * dims);
   for (auto row : rows)
     points.insert(points.end(), windows[static_cast<std::size_t>(row)].begin(),
                   windows[static_cast<std::size_t>(row)].end());
@@ -178,6 +179,7 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
     auto& window = windows[static_cast<std::size_t>(row)];
     double& area = areas[static_cast<std::size_t>(row)];
     for (std::int64_t t = first; t < last; ++t) area += at(row, t);
+    window.reserve(static_cast<std::size_t>(last - first));
     for (std::int64_t t = first; t < last; ++t) window.push_back(area > 0.0 ? at(row, t) / area : 0.0);
   }
   return undiluted(earliest_clusters(windows, areas, earliest_clusters(windows, areas, rows)), areas);

@@ -1,6 +1,8 @@
 // The promise that results do not depend on how many ranks there are, how they share the cores, or on memory.
 #include "tests/e2e/job_files.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace perfpipe {
 namespace {
 
@@ -122,6 +124,35 @@ TEST_F(SameBits, WithLittleMemory) {
   fs::remove_all(large / "out");
   ASSERT_TRUE(ended(run_perfpipe(large, {"job.yaml", "--set", "parallel.slab_memory=1"}), 0));
   EXPECT_TRUE(same_results(without_report(plenty), without_report(results_in(large / "out"))));
+}
+
+// Memory follows the slab, not the series: of one that takes 44 MB as float32, and 69 MB as curves of 70 samples.
+TEST_F(SameBits, PeakMemoryDoesNotFollowTheSize) {
+  const auto peak = [&](std::size_t nx, std::size_t nz, const std::string& extension) {
+    TempFolder place;
+    NiftiBuilder image = small_series(1);
+    image.dim = {static_cast<long>(nx), static_cast<long>(nx), static_cast<long>(nz), 45};
+    image.datatype = 4;
+    image.value = [good = small_series(1).value, nx, nz](std::size_t i) {
+      const std::size_t t = i / (nx * nx * nz), x = i % nx * 16 / nx, y = i / nx % nx * 16 / nx;
+      return good(t * 512 + y * 16 + x);
+    };
+    write_patient(place, "sub-01", image, small_sidecar, extension);
+    fs::copy(*folder / "networks", place / "networks");
+    place.write("job.yaml",
+                "output: out\ncohort: cohort\nstages: [import, interpolation, aif, bsvd_targets, inference: {weights: "
+                "networks}, masking, export, report]\nparallel: {threads: 2, slab_memory: 1}\n");
+    EXPECT_TRUE(ended(run_perfpipe(place, {"job.yaml"}, 120.0), 0));
+    double most = 0.0;
+    for (const auto& line : lines_of(file_bytes(place / "out/logs/rank-000.jsonl"))) {
+      const auto json = nlohmann::json::parse(line);
+      most = std::max(most, json.value("peak_mebibytes", 0.0));
+    }
+    return most;
+  };
+  const double small = peak(16, 2, ".nii");
+  EXPECT_GT(small, 10.0);
+  EXPECT_LT(peak(64, 60, ".nii.gz"), small + 16.0);
 }
 
 }  // namespace
