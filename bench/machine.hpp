@@ -37,6 +37,19 @@ double own_seconds_of(const Work& work) {
   return now() - start;
 }
 
+/// Time that all threads of the program computed during a call, in s.
+template <class Work>
+double process_seconds_of(const Work& work) {
+  const auto now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double start = now();
+  work();
+  return now() - start;
+}
+
 /// A single-precision matrix product on the calling thread, by one library.
 struct MatrixProduct {
   std::string library;

@@ -111,8 +111,8 @@ class Aif final : public StageWith<AifOptions> {
         const auto file = for_series(options_.vof_file, series);
         if (options_.vof_file.empty())
           findings.add(image, "aif.vof = file, but aif.vof_file is empty; name a table (columns time_s and value)");
-        else
-          read_aif_table(file, findings);
+        else if (const auto table = read_aif_table(file, findings); table && !series.times.empty())
+          check_aif_coverage(*table, file, series.times, series.repetition_time, findings);
       }
     }
   }

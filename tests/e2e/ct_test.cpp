@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 constexpr char phantom_job[] =
     "output: simulated\n"
     "stages:\n"
-    "  - phantom: {modality: ct, patients: 3, size: [48, 48, 4], write_mask: true}\n";
+    "  - phantom: {modality: ct, patients: 3, size: [48, 48, 4], write_mask: true, write_aif: true}\n";
 
 /// Everything of a cross-validation on other software's maps, beside a deconvolution.
 constexpr char ct_job[] =
@@ -74,6 +74,9 @@ class Ct : public testing::Test {
   static fs::path map(int p, const std::string& what) {
     return *folder / ("out/derivatives/" + session(p).substr(0, 14) + "/ses-01/perf/" + session(p) + what);
   }
+  static double drawn_peak(int p) {
+    return nlohmann::json::parse(file_bytes(simulated(p, "_ctp.json"))).at("Simulation").at("ArterialPeak");
+  }
   /// The truth as another program might give it: flow per 100 ml, transit times in ms.
   static void lay_out(int p) {
     const fs::path to = *folder / session_folder(p);
@@ -126,12 +129,11 @@ TEST_F(Ct, TheArterialInputIsInHuAndScaledByTheVein) {
   ASSERT_TRUE(ended(*result, 0));
   for (int p = 1; p <= 3; ++p) {
     const auto aif = nlohmann::json::parse(file_bytes(map(p, "_aif.json")));
-    const auto drawn = nlohmann::json::parse(file_bytes(simulated(p, "_ctp.json"))).at("Simulation");
     EXPECT_EQ(aif.at("Units"), "HU");
     EXPECT_GE(aif.at("VenousScale").get<double>(), 1.0);
     EXPECT_LT(aif.at("VenousScale").get<double>(), 1.3) << "arteries of 10 mm are hardly diluted";
     // Sampling at 1 to 2 s takes some of a peak; noise and the venous scale may add to it.
-    const double peak = drawn.at("ArterialPeak");
+    const double peak = drawn_peak(p);
     EXPECT_GT(aif.at("Peak").get<double>(), 0.8 * peak) << p;
     EXPECT_LT(aif.at("Peak").get<double>(), 1.3 * peak) << p;
   }
@@ -151,6 +153,30 @@ TEST_F(Ct, OtherSoftwaresMapsAreTheTargetsInOurUnits) {
     ASSERT_NEAR(transit[v], 1e-3 * given_transit[v], 1e-6) << "ms by the job file";
   }
   EXPECT_GT(inside, 1000u);
+}
+
+TEST_F(Ct, AVenousTableScalesTheAifAndMustCoverTheSeries) {
+  folder->write("vof.yaml",
+                "output: with_vof\n"
+                "cohort: {path: simulated, patients: [sub-01]}\n"
+                "stages: [import, interpolation, aif: {vof: file, vof_file: \"vof/{}.tsv\"}, bsvd_targets]\n");
+  // A vein of twice the true AIF.
+  auto lines = lines_of(file_bytes(simulated(1, "_aif.tsv")));
+  std::string table = lines[0] + "\n", cut = table;
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const auto tab = lines[i].find('\t');
+    const std::string row =
+        lines[i].substr(0, tab) + "\t" + std::to_string(2.0 * std::stod(lines[i].substr(tab + 1))) + "\n";
+    table += row;
+    if (i < lines.size() / 2) cut += row;
+  }
+  folder->write("vof/sub-01.tsv", cut);
+  EXPECT_TRUE(ended(run_perfpipe(*folder, {"vof.yaml"}), 3, {"vof/sub-01.tsv", "it must cover the series"}));
+  folder->write("vof/sub-01.tsv", table);
+  ASSERT_TRUE(ended(run_perfpipe(*folder, {"vof.yaml"}), 0));
+  const auto aif = nlohmann::json::parse(file_bytes(*folder / "with_vof/derivatives/sub-01/perf/sub-01_aif.json"));
+  EXPECT_NEAR(aif.at("VenousScale").get<double>(), 2.0, 0.3) << "of an AIF that was found to some percent";
+  EXPECT_NEAR(aif.at("Peak").get<double>(), 2.0 * drawn_peak(1), 0.6 * drawn_peak(1));
 }
 
 TEST_F(Ct, UnitsThatNobodyKnowsAreRefusedBeforeAnyWork) {

@@ -180,7 +180,8 @@ TEST_P(SimulatedPatients, HaveTheTrueAif) {
   options.size = {48, 48, 4};
   options.snr_low = options.snr_high = GetParam();
   for (std::int64_t n = 1; n <= 8; ++n) {
-    const auto curves = curves_of(simulate_patient(options, 1, n));
+    const auto seed = static_cast<std::uint64_t>(GetParam());  // other patients at each SNR: 32 in all
+    const auto curves = curves_of(simulate_patient(options, seed, n));
     const auto aif = search(curves.tissue);
     const auto peak = std::max_element(aif.begin(), aif.end()),
                truth = std::max_element(curves.true_aif.begin(), curves.true_aif.end());
@@ -194,17 +195,25 @@ TEST_P(SimulatedPatients, HaveTheTrueAif) {
 INSTANTIATE_TEST_SUITE_P(Snr, SimulatedPatients, testing::Values(20.0, 50.0, 100.0, 400.0));
 
 TEST(SimulatedPatientsByPeruzzo, HaveAnAifOfTheTrueShape) {
-  // Few voxels, and the noise of the highest of them: a lower demand than Mouridsen's search meets.
-  PhantomOptions options;
-  options.size = {48, 48, 4};
-  options.snr_low = options.snr_high = 50.0;
-  for (std::int64_t n = 1; n <= 4; ++n) {
-    const auto curves = curves_of(simulate_patient(options, 1, n));
-    const auto rows = peruzzo_select(curves.tissue, samples);
-    std::vector<float> aif(samples, 0.0f);
-    for (auto row : rows)
-      for (std::size_t t = 0; t < samples; ++t) aif[t] += curves.tissue[static_cast<std::size_t>(row) * samples + t];
-    EXPECT_GE(correlation(aif, curves.true_aif), 0.97) << "patient " << n;
+  for (const double snr : {20.0, 50.0, 100.0}) {
+    PhantomOptions options;
+    options.size = {48, 48, 4};
+    options.snr_low = options.snr_high = snr;
+    for (std::int64_t n = 1; n <= 7; ++n) {
+      const auto curves = curves_of(simulate_patient(options, static_cast<std::uint64_t>(snr), n));
+      const auto rows = peruzzo_select(curves.tissue, samples);
+      std::vector<float> aif(samples, 0.0f);
+      for (auto row : rows)
+        for (std::size_t t = 0; t < samples; ++t)
+          aif[t] += curves.tissue[static_cast<std::size_t>(row) * samples + t] / static_cast<float>(rows.size());
+      const auto peak = std::max_element(aif.cbegin(), aif.cend()),
+                 truth = std::max_element(curves.true_aif.begin(), curves.true_aif.end());
+      SCOPED_TRACE(testing::Message() << "SNR " << snr << ", patient " << n);
+      EXPECT_LE(std::abs((peak - aif.cbegin()) - (truth - curves.true_aif.cbegin())), 1) << "peak time";
+      // Few voxels, the highest of them, and their noise: at SNR 20 up to 44 % too high, and 0.988 in one patient.
+      EXPECT_GE(correlation(aif, curves.true_aif), snr < 50.0 ? 0.98 : 0.99);
+      EXPECT_NEAR(*peak / *truth, 1.0, snr < 50.0 ? 0.5 : 0.15);
+    }
   }
 }
 
