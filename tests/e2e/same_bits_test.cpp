@@ -59,16 +59,6 @@ TEST_P(SameBitsOnRanks, AsWithoutALauncher) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SameBitsOnRanks, testing::Values(1, 2, 4, 8));
 
-TEST_F(SameBits, WhenRanksShareTheTrainings) {
-  // Three trainings on eight ranks: two or four for each.
-  const std::vector<std::string> words{"job.yaml", "--set", "training.parameters=[mtt]"};
-  ASSERT_TRUE(ended(run_perfpipe(*folder, words), 0));
-  const auto alone = take_results();
-  ASSERT_TRUE(ended(run_ranks(*folder, 8, words, 120.0), 0));
-  EXPECT_GT(shared_trainings(*folder / "out"), 0);
-  EXPECT_TRUE(same_results(alone, take_results()));
-}
-
 TEST_F(SameBits, WithMoreThreads) {
   ASSERT_TRUE(ended(run_perfpipe(*folder, {"job.yaml", "--set", "parallel.threads=3"}), 0));
   EXPECT_TRUE(same_results(without_report(serial), without_report(take_results())));
