@@ -89,20 +89,27 @@ class Scheduler {
     return pending;
   }
 
-  /// Ranks whose shared or shareable task of the same kind will probably end within 0.4 of the time that `task` would
-  /// take one rank: then two ranks after a wait are sooner done than one at once. By the time that such tasks took so
-  /// far.
+  /// Ranks that will probably be free within 0.4 of the time that `task` would take one rank: then two ranks after a
+  /// wait are sooner done than one at once. Those in a task of the same kind, by the time that such tasks took so far;
+  /// and those in a task of their own that costs little beside it (a binning while the first training could start).
   int ranks_free_soon(int task) const {
+    const double cost = graph_[static_cast<std::size_t>(task)].cost;
     const auto past = past_.find(graph_[static_cast<std::size_t>(task)].kind);
-    if (past == past_.end() || past->second.cost <= 0.0) return 0;
-    const double seconds_per_cost = past->second.seconds / past->second.cost;
-    const double whole = graph_[static_cast<std::size_t>(task)].cost * seconds_per_cost;
+    const bool known = past != past_.end() && past->second.cost > 0.0;
+    // A cost is about a second until it is known better.
+    const double seconds_per_cost = known ? past->second.seconds / past->second.cost : 1.0;
+    const double whole = cost * seconds_per_cost;
     int soon = 0;
     for (const auto& run : running_) {
-      if (!shared_like(task, run.task)) continue;
-      const double needed = graph_[static_cast<std::size_t>(run.task)].cost * seconds_per_cost / run.ranks;
-      const double left = needed - std::chrono::duration<double>(Clock::now() - run.start).count();
-      if (left < 0.4 * whole && left > -0.25 * whole) soon += run.ranks;  // one that is long overdue is not waited for
+      const double elapsed = std::chrono::duration<double>(Clock::now() - run.start).count();
+      const double its_cost = graph_[static_cast<std::size_t>(run.task)].cost;
+      if (shared_like(task, run.task)) {
+        const double left = its_cost * seconds_per_cost / run.ranks - elapsed;
+        // One that is long overdue is not waited for.
+        if (known && left < 0.4 * whole && left > -0.25 * whole) soon += run.ranks;
+      } else if (!can_be_shared(run.task) && its_cost < 0.2 * cost && elapsed < 0.4 * whole) {
+        soon += run.ranks;
+      }
     }
     return soon;
   }
@@ -168,23 +175,28 @@ class Scheduler {
   std::size_t ended_ = 0;
 };
 
-/// Which ranks wait, and which will do so in a moment: those of a group of which one has come back already.
+/// Which ranks wait, and which will do so in a moment: those that have not asked for their first task yet, and those of
+/// a group of which one has come back already.
 class Crew {
  public:
+  explicit Crew(int ranks) : not_yet_here_(ranks) {}
   std::vector<int> waiting;
 
   void came_back(int rank, int task) {
     waiting.push_back(rank);
+    if (task == no_task) --not_yet_here_;
     task_of_.erase(rank);
     if (task != no_task) ending_.insert(task);
   }
   void sent_to(int rank, int task) { task_of_[rank] = task; }
   int returning() const {
-    return static_cast<int>(std::count_if(task_of_.begin(), task_of_.end(),
-                                          [&](const auto& sent) { return ending_.contains(sent.second); }));
+    return not_yet_here_ + static_cast<int>(std::count_if(task_of_.begin(), task_of_.end(), [&](const auto& sent) {
+             return ending_.contains(sent.second);
+           }));
   }
 
  private:
+  int not_yet_here_;
   std::map<int, int> task_of_;
   std::set<int> ending_;
 };
@@ -220,7 +232,7 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, Cr
 std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph, const DispatchHooks& hooks,
                                const std::atomic<bool>& give_up) {
   Scheduler scheduler(graph);
-  Crew crew;
+  Crew crew(lines.requests->size());
   auto& waiting = crew.waiting;
   bool stopping = false;
   int sent_home = 0;

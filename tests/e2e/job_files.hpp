@@ -5,18 +5,15 @@
 #include "tests/formats/nifti_builder.hpp"
 #include "tests/temp_folder.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace perfpipe {
 
@@ -248,21 +245,6 @@ inline bool state_is_saved(const std::filesystem::path& output) {
     if (const auto name = it->path().filename().string(); name.ends_with(".state.h5") && !name.starts_with('.'))
       return true;
   return false;
-}
-
-/// How many trainings several ranks computed together, by the ranks' logs.
-inline int shared_trainings(const std::filesystem::path& output) {
-  std::map<std::string, int> ranks;
-  for (const auto& entry : std::filesystem::directory_iterator(output / "logs")) {
-    std::set<std::string> started;
-    for (const auto& line : lines_of(file_bytes(entry.path()))) {
-      const auto json = nlohmann::json::parse(line, nullptr, false);
-      if (!json.is_object() || json.value("event", "") != "task started") continue;
-      if (const std::string task = json.value("task", ""); task.starts_with("training/")) started.insert(task);
-    }
-    for (const auto& task : started) ++ranks[task];
-  }
-  return static_cast<int>(std::count_if(ranks.begin(), ranks.end(), [](const auto& one) { return one.second > 1; }));
 }
 
 }  // namespace perfpipe
