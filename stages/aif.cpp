@@ -238,7 +238,8 @@ class Aif final : public StageWith<AifOptions> {
     return flags;
   }
 
-  /// ∫VOF / ∫AIF where it is above 1: an artery that fills its voxels in part has too small an area, a sinus does not.
+  /// CAPLEX Q.AE1.005: ∫VOF / ∫AIF where it is above 1: an artery that fills its voxels in part has too small an area,
+  /// a sinus does not.
   double venous_scale(StageContext& context, const CurveSlabs& slabs, const std::vector<std::uint8_t>& mask,
                       const TimeGrid& grid, const std::vector<float>& aif) const {
     std::vector<float> vof;

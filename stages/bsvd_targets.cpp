@@ -28,7 +28,8 @@ struct TargetOptions : DeconvolutionOptions {
   }
 };
 
-/// Scaled residue functions k(t) = CBF · R(t) (z, y, x, time); a second half of the time axis is negative times.
+/// Scaled residue functions k(t) = CBF · R(t), R CAPLEX Q.IC1.002 (z, y, x, time); a second half of the time axis is
+/// negative times.
 DatasetSpec residue_spec() {
   return {"residue", {"z", "y", "x", "time"}, "1/s", ElementType::float32, "residue function scaled by CBF"};
 }
@@ -90,7 +91,8 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     t.number("delay_high", &O::delay_high, {0.0, 30.0}, "s", "dsvd, bayes: latest arrival relative to the artery");
     t.number("hematocrit_factor", &O::hematocrit_factor, {0.1, 2.0}, "",
              "kH (CAPLEX Q.PH1.013), applied to CBF and CBV");
-    t.number("density", &O::density, {0.5, 2.0}, "g/ml", "density of brain tissue, applied to CBF and CBV");
+    t.number("density", &O::density, {0.5, 2.0}, "g/ml",
+             "density of brain tissue (CAPLEX Q.PH1.011), applied to CBF and CBV");
     t.choice("tmax", &O::tmax, {"integer", "subsample"},
              "the sample of the maximum (as the paper), or the vertex of a parabola through three samples");
     const auto units = [&](Parameter p, std::string O::*member) {

@@ -17,7 +17,7 @@ namespace perfpipe {
 /// What turns residue functions into parameters.
 struct ParameterScale {
   double hematocrit_factor = 0.73;  ///< kH = (1 - Hct_large) / (1 - Hct_small), CAPLEX Q.PH1.013
-  double density = 1.04;            ///< brain tissue, g/ml
+  double density = 1.04;            ///< brain tissue, g/ml, Q.PH1.011
   bool subsample_tmax = false;      ///< parabola through the three samples around the maximum
 
   double flow() const { return 6000.0 * hematocrit_factor / density; }   ///< 1/s -> ml/100g/min

@@ -18,7 +18,9 @@ class DelayCorrectedSvd final : public Deconvolution {
  public:
   DelayCorrectedSvd(std::span<const float> aif, double dt, double threshold, double delay_low, double delay_high);
   void solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const override;
-  static std::vector<ExtraMap> extra_maps() { return {{"delay", "s", "arrival delay relative to the artery"}}; }
+  static std::vector<ExtraMap> extra_maps() {
+    return {{"delay", "s", "arrival delay relative to the artery (CAPLEX Q.PH1.007)"}};
+  }
 
  private:
   struct Lag {

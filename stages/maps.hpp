@@ -10,7 +10,8 @@
 
 namespace perfpipe {
 
-/// Tissue concentration at the acquired times (z, y, x, frame): ΔR2* in 1/s (MR), HU (CT); 0 outside the mask.
+/// Tissue concentration at the acquired times (z, y, x, frame): ΔR2* (CAPLEX Q.EL1.009) in 1/s (MR), HU (CT); 0 outside
+/// the mask.
 inline DatasetSpec concentration_spec() {
   return {"concentration",
           {"z", "y", "x", "frame"},
