@@ -1,12 +1,31 @@
 // The promise that results do not depend on how many ranks there are, how they share the cores, or on memory.
 #include "tests/e2e/job_files.hpp"
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 namespace perfpipe {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// How many trainings several ranks computed together, by the ranks' logs.
+int shared_trainings(const fs::path& output) {
+  std::map<std::string, int> ranks;
+  for (const auto& entry : fs::directory_iterator(output / "logs")) {
+    std::set<std::string> started;
+    for (const auto& line : lines_of(file_bytes(entry.path()))) {
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      if (!json.is_object() || json.value("event", "") != "task started") continue;
+      if (const std::string task = json.value("task", ""); task.starts_with("training/")) started.insert(task);
+    }
+    for (const auto& task : started) ++ranks[task];
+  }
+  return static_cast<int>(std::count_if(ranks.begin(), ranks.end(), [](const auto& one) { return one.second > 1; }));
+}
 
 class SameBits : public testing::Test {
  protected:
