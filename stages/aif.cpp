@@ -59,7 +59,7 @@ class Aif final : public StageWith<AifOptions> {
     StageType type;
     type.name = "aif";
     type.scope = Scope::patient;
-    type.version = 4;
+    type.version = 5;
     type.summary =
         "Finds the arterial input function in the tissue curves, or takes it from marked voxels or a table; says how "
         "good it looks.";

@@ -45,7 +45,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     StageType type;
     type.name = "bsvd_targets";
     type.scope = Scope::patient;
-    type.version = 3;
+    type.version = 4;
     type.summary = "Deconvolves the tissue curves by the AIF: maps of CBF, CBV, MTT and Tmax.";
     type.reference =
         "bsvd, osvd: Wu et al., Magn Reson Med 50:164 (2003); ssvd: Ostergaard et al., Magn Reson Med 36:715 (1996); "

@@ -23,6 +23,7 @@ class Exemplars final : public StageWith<ExemplarsOptions> {
     StageType type;
     type.name = "exemplars";
     type.scope = Scope::fold;
+    type.reference = "Cover and Hart, IEEE Trans Inf Theory 13:21 (1967)";
     type.summary =
         "Keeps a random part of each fold's training draws as curves with their targets, for `neighbours`. Nothing of "
         "the held-out patient is in them.";
