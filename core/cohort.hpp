@@ -25,7 +25,7 @@ struct Series {
   std::filesystem::path sidecar;
   std::filesystem::path mask;
   std::filesystem::path aif;
-  std::array<std::filesystem::path, 4> truth;   ///< simulated truth maps, by parameter index; for evaluation only
+  std::array<std::filesystem::path, 4> truth;  ///< simulated truth maps, by parameter index; for evaluation only
   std::filesystem::path labels;       ///< map of regions or conditions for the evaluation, and the table beside it
   std::filesystem::path label_table;  ///< (label_table.hpp); both or neither
   std::array<std::filesystem::path, 4> target;  ///< maps of other software, by parameter index

@@ -26,11 +26,11 @@ struct ValueCheck {
 /// whose mean over time lies above Otsu's threshold of the mean image (CT: that of soft tissue).
 ///
 /// A sample cannot be used if it is not finite or saturated, and for an MR signal also if it is zero or negative (no
-/// logarithm; HU and concentrations may be). More than 1 % of voxels with such a sample warn, more than 50 % are an error; so are a
-/// series that is constant and one without a bolus: the peak of the mask's mean concentration curve, averaged over
-/// three frames (a passage lasts longer than one), stays under 3 SD of its baseline. The mean curve is judged because
-/// among thousands of noisy voxels some always pass 3 SD by chance.
-/// A gzip'd series of more than one slab is inflated once into a nameless file in `scratch`, if that is given.
+/// logarithm; HU and concentrations may be). More than 1 % of voxels with such a sample warn, more than 50 % are an
+/// error; so are a series that is constant and one without a bolus: the peak of the mask's mean concentration curve,
+/// averaged over three frames (a passage lasts longer than one), stays under 3 SD of its baseline. The mean curve is
+/// judged because among thousands of noisy voxels some always pass 3 SD by chance. A gzip'd series of more than one
+/// slab is inflated once into a nameless file in `scratch`, if that is given.
 ValueCheck check_series_values(const Series& series, std::size_t memory_bytes = std::size_t{256} << 20,
                                const std::filesystem::path& scratch = {});
 

@@ -15,7 +15,6 @@ void check_recipe(const Recipe& recipe) {
       !finite_from(recipe.plateau_factor, 0.0) || recipe.plateau_times < 0 || recipe.plateau_patience < 1 ||
       !finite_from(recipe.warm_up, 0.0) || recipe.warm_up > 1.0 || !finite_from(recipe.tissue_scale, 0.0) ||
       !finite_from(recipe.gain, 1.0) || recipe.shift < 0 || recipe.shift > 35 ||
-      !finite_from(recipe.natural_weight, 0.0) || recipe.natural_weight > 1.0 ||
       !finite_from(recipe.input_scale, std::numeric_limits<double>::min()))
     throw std::invalid_argument("recipe '" + recipe.name + "': a number is out of its range");
 }

@@ -37,8 +37,6 @@ struct Recipe {
   bool symmetries = false;    ///< each patch is mirrored and turned anew in each epoch: eight ways, drawn evenly
   double gain = 1.0;          ///< tissue curves are multiplied by a factor from [1 / gain, gain], CBF and CBV with them
   std::int64_t shift = 0;  ///< both curves of a patient are moved by up to this many samples, in each mini-batch anew
-  double natural_weight =
-      0.0;                 ///< samples count as much as (share of their bin among voxels / among draws) to this power
   bool keep_last = false;  ///< the weights of the last epoch, not those of the lowest validation error
   std::uint64_t seed = 1;
   std::string stream;  ///< names this training ("fold-sub-03/cbf"): its initial weights and shuffles are its own

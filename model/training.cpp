@@ -35,15 +35,13 @@ void check_set(const PatchSet& set, const std::string& what) {
   require(set.aifs.size() % samples_of_curve == 0, "AIFs are not rows of 70 samples");
   require(set.neighbours.size() == set.samples() * positions, "needs 9 neighbours for each target");
   require(set.patient.size() == set.samples(), "needs one patient for each target");
-  require(set.weights.empty() || set.weights.size() == set.samples(), "needs one weight for each target, or none");
   const auto below = [](std::span<const std::int32_t> rows, std::size_t count) {
     return std::all_of(rows.begin(), rows.end(),
                        [&](std::int32_t row) { return row >= 0 && static_cast<std::size_t>(row) < count; });
   };
   require(below(set.neighbours, set.curves.size() / samples_of_curve), "a neighbour is not a row of the curves");
   require(below(set.patient, set.aifs.size() / samples_of_curve), "a patient is not a row of the AIFs");
-  for (const auto& [numbers, name] :
-       {std::pair{set.curves, "curves"}, {set.targets, "targets"}, {set.weights, "weights"}})
+  for (const auto& [numbers, name] : {std::pair{set.curves, "curves"}, {set.targets, "targets"}})
     if (!all_finite(numbers))
       throw InputError(what + " set: the " + name +
                        " have values that are not finite: only finite ones can be learned");
@@ -216,13 +214,10 @@ class Trainer {
       const auto gradient = shards_.span().subspan(computed++ * size, size);
       std::fill(gradient.begin(), gradient.end(), 0.0f);
       const double factor = 2.0 / (targets_.scale * static_cast<double>(samples.size()));
-      const auto backward = [&](std::size_t start, std::span<const double> errors) {
+      const auto backward = [&](std::span<const double> errors) {
         std::array<float, samples_at_once> d_estimates{};
-        for (std::size_t i = 0; i < errors.size(); ++i) {
-          const double weight =
-              training_.weights.empty() ? 1.0 : static_cast<double>(training_.weights[samples[start + i]]);
-          d_estimates[i] = static_cast<float>(factor * weight * errors[i]);
-        }
+        std::transform(errors.begin(), errors.end(), d_estimates.begin(),
+                       [&](double error) { return static_cast<float>(factor * error); });
         network_.add_gradient({d_estimates.data(), errors.size()}, gradient);
       };
       const double loss = squared_error(training_batches_, first, count, backward);
@@ -263,15 +258,15 @@ class Trainer {
     std::vector<double> losses((order.size() + block - 1) / block, 0.0);
     for (auto b = static_cast<std::size_t>(rank_); b < losses.size(); b += static_cast<std::size_t>(ranks_)) {
       const double loss = squared_error(validation_batches_, b * block, std::min(block, order.size() - b * block),
-                                        [](std::size_t, std::span<const double>) {});
+                                        [](std::span<const double>) {});
       losses[b] = std::isfinite(loss) ? loss : infinity;
     }
     if (ranks_ > 1) hooks_.group->allreduce_max(losses, "the validation of " + recipe_.stream);
     return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(order.size());
   }
 
-  /// Sum over these samples of the chosen mini-batch, in the targets' units. `piece` gets the place of the first and
-  /// estimate - target of up to samples_at_once of them, while the network holds their activations.
+  /// Sum over these samples of the chosen mini-batch, in the targets' units. `piece` gets estimate -
+  /// target of up to samples_at_once of them, while the network holds their activations.
   template <class Piece>
   double squared_error(Batches& batches, std::size_t first, std::size_t count, const Piece& piece) {
     double sum = 0.0;
@@ -283,7 +278,7 @@ class Trainer {
         errors[i] = targets_.mean + targets_.scale * static_cast<double>(estimates[i]) - batches.target(start + i);
         sum += errors[i] * errors[i];
       }
-      piece(start, std::span<const double>(errors.data(), here));
+      piece(std::span<const double>(errors.data(), here));
     }
     return sum;
   }

@@ -22,7 +22,6 @@ struct PatchSet {
   std::span<const std::int32_t> patient;     ///< [samples] row of `aifs`
   std::span<const float> aifs;               ///< [patients, 70] concentration, in the unit of that patient's curves
   std::span<const float> targets;            ///< [samples] in the parameter's units
-  std::span<const float> weights = {};       ///< [samples] how much each counts in training, 1 on average; empty: alike
 
   std::size_t samples() const { return targets.size(); }
 };

@@ -41,7 +41,6 @@ struct TrainingOptions {
   bool symmetries = false;
   double gain = 1.0;
   std::int64_t shift = 0;
-  double natural_weight = 0.0;
   std::string keep = "best";
   std::int64_t seed = 0;
   std::string targets;
@@ -134,9 +133,6 @@ class Training final : public StageWith<TrainingOptions> {
              "CBV with them");
     t.integer("shift", &TrainingOptions::shift, {0, 35}, "samples",
               "tissue and artery of a patient are moved together by up to this much, drawn for each mini-batch");
-    t.number("natural_weight", &TrainingOptions::natural_weight, {0.0, 1.0}, "",
-             "0: all samples count alike; 1: as often as their bin occurs in the patients, which the balanced draws "
-             "level out; between: to this power");
     t.choice("keep", &TrainingOptions::keep, {"best", "last"},
              "weights of the epoch with the lowest validation error, or of the last");
     t.integer("seed", &TrainingOptions::seed, {0, 9007199254740992.0}, "",
@@ -176,9 +172,7 @@ class Training final : public StageWith<TrainingOptions> {
     const auto binning = context.store().open("training_draws");
     const auto series = binning.metadata().at("series").get<std::vector<std::string>>();
     const std::vector<float> aifs = read_aifs(context, series);
-    SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
-    if (options_.natural_weight > 0.0)
-      training.weights = natural_weights(training.targets, binning.metadata(), options_.natural_weight);
+    const SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
     const SampleSet validation = read_samples(context, series, binning.read<std::int32_t>("validation_draws"));
 
     const Recipe recipe = recipe_of(context);
@@ -232,7 +226,6 @@ class Training final : public StageWith<TrainingOptions> {
     recipe.symmetries = options_.symmetries;
     recipe.gain = options_.gain;
     recipe.shift = options_.shift;
-    recipe.natural_weight = options_.natural_weight;
     recipe.keep_last = options_.keep == "last";
     recipe.seed = options_.seed > 0 ? static_cast<std::uint64_t>(options_.seed) : context.job().seed;
     recipe.stream = task.name;

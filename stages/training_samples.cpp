@@ -1,10 +1,8 @@
 #include "stages/training_samples.hpp"
 
 #include "model/patches.hpp"
-#include "stages/balanced_draws.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -70,22 +68,6 @@ SampleSet read_samples(const StageContext& context, const std::vector<std::strin
     first = end;
   }
   return set;
-}
-
-std::vector<float> natural_weights(const std::vector<float>& targets, const nlohmann::json& binning, double power) {
-  const auto edges = binning.at("edges").get<std::vector<double>>();
-  const auto members = binning.at("training").at("members").get<std::vector<double>>();
-  const auto drawn = binning.at("training").at("drawn").get<std::vector<double>>();
-  const ClassEdges classes{edges.back(), static_cast<std::int64_t>(members.size())};
-  std::vector<float> weights;
-  double sum = 0.0;
-  for (const double target : targets) {
-    const auto c = static_cast<std::size_t>(classes.class_of(target));
-    weights.push_back(static_cast<float>(std::pow(members[c] / drawn[c], power)));
-    sum += static_cast<double>(weights.back());
-  }
-  for (auto& weight : weights) weight *= static_cast<float>(static_cast<double>(weights.size()) / sum);
-  return weights;
 }
 
 InputRanges training_ranges(const StageContext& context, const std::vector<std::string>& series, const PatchSet& set) {

@@ -16,9 +16,8 @@ struct SampleSet {
   std::vector<std::int32_t> neighbours;
   std::vector<std::int32_t> patient;
   std::vector<float> targets;
-  std::vector<float> weights;  ///< empty: all alike
 
-  PatchSet view(const std::vector<float>& aifs) const { return {curves, neighbours, patient, aifs, targets, weights}; }
+  PatchSet view(const std::vector<float>& aifs) const { return {curves, neighbours, patient, aifs, targets}; }
 };
 
 /// The AIFs [series, 70] of the named series, of the task's port `aif`.
@@ -29,10 +28,6 @@ std::vector<float> read_aifs(const StageContext& context, const std::vector<std:
 /// range.
 SampleSet read_samples(const StageContext& context, const std::vector<std::string>& series,
                        const std::vector<std::int32_t>& draws);
-
-/// How much each sample counts: (voxels of its bin / draws from it) to a power, 1 on average. `binning` is the metadata
-/// of that stage's artifact.
-std::vector<float> natural_weights(const std::vector<float>& targets, const nlohmann::json& binning, double power);
 
 /// What the network met: how the patients were acquired, and the size of the drawn voxels' curves.
 InputRanges training_ranges(const StageContext& context, const std::vector<std::string>& series, const PatchSet& set);
