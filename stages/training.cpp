@@ -94,7 +94,7 @@ class Training final : public StageWith<TrainingOptions> {
     type.scope = Scope::fold;
     type.summary =
         "Trains the bi-input CNN of each parameter on all patients but one. Writes "
-        "weights/without-SUBJECT/PARAMETER.safetensors.";
+        "weights/without-SUBJECT/PARAMETER.safetensors (weights-NAME/... under a name of its own, `as: NAME`).";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
     type.version = 3;
     return type;
