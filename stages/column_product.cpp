@@ -36,52 +36,55 @@ template <class Kind, std::size_t Rows>
   }
 }
 
+/// The rows that are left after whole tiles.
+template <class Kind, std::size_t Rows>
+[[gnu::always_inline]] inline void rest(const typename Kind::Number* a, std::size_t rows, std::size_t inner,
+                                        const typename Kind::Number* panel, std::size_t columns,
+                                        typename Kind::Number* out, bool add) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows)
+      tile<Kind, Rows>(a, inner, panel, columns, out, add);
+    else
+      rest<Kind, Rows - 1>(a, rows, inner, panel, columns, out, add);
+  }
+}
+
 /// Panels of one register's width, copied together: rows of `b` are a power of two apart and would share few sets of
-/// the cache. Six rows at a time: with AVX2 their twelve registers of sums are as many as there are free.
-template <class Kind>
+/// the cache. `Tall` rows at a time.
+template <class Kind, std::size_t Tall>
 [[gnu::always_inline]] inline void product(const typename Kind::Number* a, std::size_t rows, std::size_t inner,
                                            const typename Kind::Number* b, std::size_t columns,
                                            typename Kind::Number* panel, typename Kind::Number* out, bool add) {
   typedef typename Kind::Register Register;
-  constexpr std::size_t width = sizeof(Register) / sizeof(typename Kind::Number), tall = 6;
+  constexpr std::size_t width = sizeof(Register) / sizeof(typename Kind::Number);
   for (std::size_t c = 0; c < columns; c += width) {
     for (std::size_t k = 0; k < inner; ++k)
       *reinterpret_cast<Register*>(panel + k * width) = *reinterpret_cast<const Register*>(b + k * columns + c);
     std::size_t r = 0;
-    for (; r + tall <= rows; r += tall)
-      tile<Kind, tall>(a + r * inner, inner, panel, columns, out + r * columns + c, add);
-    const auto* const rest = a + r * inner;
-    auto* const place = out + r * columns + c;
-    switch (rows - r) {
-      case 5:
-        tile<Kind, 5>(rest, inner, panel, columns, place, add);
-        break;
-      case 4:
-        tile<Kind, 4>(rest, inner, panel, columns, place, add);
-        break;
-      case 3:
-        tile<Kind, 3>(rest, inner, panel, columns, place, add);
-        break;
-      case 2:
-        tile<Kind, 2>(rest, inner, panel, columns, place, add);
-        break;
-      case 1:
-        tile<Kind, 1>(rest, inner, panel, columns, place, add);
-        break;
-      default:
-        break;
-    }
+    for (; r + Tall <= rows; r += Tall)
+      tile<Kind, Tall>(a + r * inner, inner, panel, columns, out + r * columns + c, add);
+    rest<Kind, Tall - 1>(a + r * inner, rows - r, inner, panel, columns, out + r * columns + c, add);
   }
 }
 
+// Six rows: with AVX2 their twelve registers of sums are as many as there are free. AVX-512 has one register for the
+// sums of a row, and needs eight and more at once to be busy.
 PERFPIPE_SIMD void product_of_floats(const float* a, std::size_t rows, std::size_t inner, const float* b,
                                      std::size_t columns, float* panel, float* out, bool add) {
-  product<Floats>(a, rows, inner, b, columns, panel, out, add);
+  product<Floats, 6>(a, rows, inner, b, columns, panel, out, add);
 }
+
+#ifdef PERFPIPE_SIMD_CLONES
+[[gnu::target("arch=x86-64-v4")]] void product_of_floats_by_avx512(const float* a, std::size_t rows, std::size_t inner,
+                                                                   const float* b, std::size_t columns, float* panel,
+                                                                   float* out, bool add) {
+  product<Floats, 12>(a, rows, inner, b, columns, panel, out, add);
+}
+#endif
 
 PERFPIPE_SIMD void product_of_doubles(const double* a, std::size_t rows, std::size_t inner, const double* b,
                                       std::size_t columns, double* panel, double* out) {
-  product<Doubles>(a, rows, inner, b, columns, panel, out, false);
+  product<Doubles, 6>(a, rows, inner, b, columns, panel, out, false);
 }
 
 }  // namespace simd
@@ -89,6 +92,12 @@ PERFPIPE_SIMD void product_of_doubles(const double* a, std::size_t rows, std::si
 void multiply_columns(const float* a, std::size_t rows, std::size_t inner, const float* b, std::size_t columns,
                       float* out, bool add) {
   std::vector<float> panel(inner * simd::lanes);
+#ifdef PERFPIPE_SIMD_CLONES
+  static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                             __builtin_cpu_supports("avx512vl");
+  if (avx512) return simd::product_of_floats_by_avx512(a, rows, inner, b, columns, panel.data(), out, add);
+#endif
   simd::product_of_floats(a, rows, inner, b, columns, panel.data(), out, add);
 }
 
