@@ -106,10 +106,10 @@ struct alignas(64) SplitCurves {
 void split_curves(const float* curves, SplitCurves& s) {
   for (int row = 0; row < dense_block; ++row)
     for (int t = 0; t < curve_stride; t += 16) {
-      const auto inside = static_cast<__mmask16>(t + 16 <= samples ? 0xffff
-                                                 : t < samples     ? (1 << (samples - t)) - 1
-                                                                   : 0);
-      split(_mm512_maskz_loadu_ps(inside, curves + row * samples + t), s.high + row * curve_stride + t,
+      const auto inside = static_cast<__mmask16>(t + 16 <= samples_of_curve ? 0xffff
+                                                 : t < samples_of_curve     ? (1 << (samples_of_curve - t)) - 1
+                                                                            : 0);
+      split(_mm512_maskz_loadu_ps(inside, curves + row * samples_of_curve + t), s.high + row * curve_stride + t,
             s.low + row * curve_stride + t);
     }
   Brain* to = s.last;

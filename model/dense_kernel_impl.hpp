@@ -1,60 +1,20 @@
 // The body of the kernels, included once by each of model/dense_{avx512,avx2,portable}.cpp, which say how many lanes a
-// vector has and how many rows of the left operand a tile takes. Those files are compiled for other processors than the
-// rest: nothing in here may be shared between translation units (no standard library, all in an unnamed namespace), or
-// the linker could take an AVX-512 copy for all. They are compiled with -ffp-contract=fast: a * b + c is one fused
-// operation where the processor has it.
+// vector has and how many rows of the left operand a tile takes. As model/kernel_tile.hpp says, nothing in here may be
+// shared between translation units.
 #pragma once
 
 #include "model/dense_kernel.hpp"
+#include "model/kernel_tile.hpp"
 
 namespace perfpipe {
 namespace {
 
-using Vector = float __attribute__((vector_size(vector_lanes * sizeof(float))));
-
-inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, Vector x) { *reinterpret_cast<Vector*>(p) = x; }
-/// max(0, x), and NaN where x is NaN.
-inline Vector relu(Vector x) { return Vector{} > x ? Vector{} : x; }
-
-constexpr int taps = 36, positions = 35, samples = 70, maps = 32, hidden = 128;
-/// Positions of L2 that are made and used up together: 12 voxels' worth (11 KB) stays in the first-level cache beside
-/// the weights that pass through.
-constexpr int chunk = 7;
-
-/// The product [12, depth] x [depth, 32] in tiles of tile_rows x 2 vectors of accumulators, which fill the registers.
-/// Row r of the left operand starts at a + r * Stride. `start(row, column)` gives an accumulator's first value,
-/// `finish(row, column, sum)` takes its last.
+/// The product [12, depth] x [depth, 32] in tiles of tile_rows, whose sums fill the registers.
 template <int Stride, class Start, class Finish>
 inline __attribute__((always_inline)) void product(const float* a, const float* b, int depth, const Start& start,
                                                    const Finish& finish) {
-  constexpr int lanes = vector_lanes, rows = tile_rows;
-  static_assert(dense_block % rows == 0 && maps % (2 * lanes) == 0);
-  for (int row = 0; row < dense_block; row += rows)
-    for (int column = 0; column < maps; column += 2 * lanes) {
-      Vector sum[rows][2];
-#pragma GCC unroll 12
-      for (int r = 0; r < rows; ++r) {
-        sum[r][0] = start(row + r, column);
-        sum[r][1] = start(row + r, column + lanes);
-      }
-      const float* const left = a + row * Stride;
-      const float* right = b + column;
-      for (int k = 0; k < depth; ++k, right += maps) {
-        const auto b0 = load(right), b1 = load(right + lanes);
-#pragma GCC unroll 12
-        for (int r = 0; r < rows; ++r) {
-          const float x = left[r * Stride + k];
-          sum[r][0] = x * b0 + sum[r][0];
-          sum[r][1] = x * b1 + sum[r][1];
-        }
-      }
-#pragma GCC unroll 12
-      for (int r = 0; r < rows; ++r) {
-        finish(row + r, column, sum[r][0]);
-        finish(row + r, column + lanes, sum[r][1]);
-      }
-    }
+  static_assert(dense_block % tile_rows == 0);
+  for (int row = 0; row < dense_block; row += tile_rows) tile<tile_rows, Stride>(a, b, depth, row, start, finish);
 }
 
 void convolved_features(const DenseWeights& w, const float* curves, float* l3) {
@@ -62,7 +22,7 @@ void convolved_features(const DenseWeights& w, const float* curves, float* l3) {
   for (int i = 0; i < dense_block * maps; ++i) l3[i] = w.conv2_bias[i % maps];
   for (int first = 0; first < positions; first += chunk) {
     for (int t = 0; t < chunk; ++t)
-      product<samples>(
+      product<samples_of_curve>(
           curves + first + t, w.conv1, taps, [&](int, int column) { return load(w.conv1_bias + column); },
           [&](int row, int column, Vector sum) { store(l2 + (row * chunk + t) * maps + column, relu(sum)); });
     product<chunk * maps>(
@@ -76,7 +36,7 @@ void convolved_features(const DenseWeights& w, const float* curves, float* l3) {
 /// Bias and ReLU are monotone: they come after the maximum, on 35 times fewer values, with the same result.
 void pooled_features(const DenseWeights& w, const float* curves, float* l3) {
   const auto convolve = [&](int t, const auto& finish) {
-    product<samples>(
+    product<samples_of_curve>(
         curves + t, w.conv1, taps, [](int, int) { return Vector{}; }, finish);
   };
   convolve(0, [&](int row, int column, Vector sum) { store(l3 + row * maps + column, sum); });

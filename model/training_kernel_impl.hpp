@@ -1,61 +1,23 @@
 // The body of the training kernels, included once by each of model/training_{avx512,avx2,portable}.cpp, which say how
-// many lanes a vector has and how many rows a tile takes. As for the dense kernels (model/dense_kernel_impl.hpp),
-// nothing in here may be shared between translation units.
+// many lanes a vector has and how many rows a tile takes. As model/kernel_tile.hpp says, nothing in here may be shared
+// between translation units.
 #pragma once
 
+#include "model/kernel_tile.hpp"
 #include "model/training_kernel.hpp"
 
 namespace perfpipe {
 namespace {
 
-using Vector = float __attribute__((vector_size(vector_lanes * sizeof(float))));
 using IntVector = std::int32_t __attribute__((vector_size(vector_lanes * sizeof(float))));
 using Unaligned = float __attribute__((vector_size(vector_lanes * sizeof(float)), aligned(4), may_alias));
 
 #define PERFPIPE_INLINE inline __attribute__((always_inline))
 
-PERFPIPE_INLINE Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-PERFPIPE_INLINE void store(float* p, Vector x) { *reinterpret_cast<Vector*>(p) = x; }
-/// max(0, x), and NaN where x is NaN.
-PERFPIPE_INLINE Vector relu(Vector x) { return Vector{} > x ? Vector{} : x; }
 PERFPIPE_INLINE Vector gate(const float* open, Vector x) { return load(open) > Vector{} ? x : Vector{}; }
 
-constexpr int taps = 36, positions = 35, samples_of_curve = 70, maps = 32, hidden = 128, patch = 9,
-              windows_of_patch = 4;
+constexpr int patch = 9, windows_of_patch = 4;
 constexpr int l2_row = positions * maps, l3_row = patch * maps, quadrant = maps * maps;
-/// Positions of L2 that are made and used up together: 12 curves' worth (11 KB) stays in the first-level cache.
-constexpr int chunk = 7;
-
-/// The product [Rows, depth] x [depth, 32] in registers. Row r of the left operand starts at a + r * Stride.
-template <int Rows, int Stride, class Start, class Finish>
-PERFPIPE_INLINE void tile(const float* a, const float* b, int depth, int row, const Start& start,
-                          const Finish& finish) {
-  constexpr int lanes = vector_lanes;
-  for (int column = 0; column < maps; column += 2 * lanes) {
-    Vector sum[Rows][2];
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
-      sum[r][0] = start(row + r, column);
-      sum[r][1] = start(row + r, column + lanes);
-    }
-    const float* const left = a + row * Stride;
-    const float* right = b + column;
-    for (int k = 0; k < depth; ++k, right += maps) {
-      const auto b0 = load(right), b1 = load(right + lanes);
-#pragma GCC unroll 12
-      for (int r = 0; r < Rows; ++r) {
-        const float x = left[r * Stride + k];
-        sum[r][0] = x * b0 + sum[r][0];
-        sum[r][1] = x * b1 + sum[r][1];
-      }
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
-      finish(row + r, column, sum[r][0]);
-      finish(row + r, column + lanes, sum[r][1]);
-    }
-  }
-}
 
 /// All rows, rounded up to a multiple of 4: whole tiles, after tiles of 4 rows for what they leave.
 template <int Stride, class Start, class Finish>
