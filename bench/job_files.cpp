@@ -103,4 +103,13 @@ double time_of(const nlohmann::json& line) {
   return static_cast<double>(timegm(&parts)) + 1e-3 * millis;
 }
 
+int run_or_say_why(const char* program, int argc, char** argv, int (*run)(int argc, char** argv)) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: {}\n", program, error.what());
+    return 1;
+  }
+}
+
 }  // namespace perfpipe::bench

@@ -29,4 +29,7 @@ std::vector<nlohmann::json> log_lines(const std::filesystem::path& output);
 /// Seconds since the epoch of a log line.
 double time_of(const nlohmann::json& line);
 
+/// What main() of a bench of whole jobs does: its exit code is that of `run`; an error is told with the program's name.
+int run_or_say_why(const char* program, int argc, char** argv, int (*run)(int argc, char** argv));
+
 }  // namespace perfpipe::bench

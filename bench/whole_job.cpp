@@ -181,10 +181,5 @@ int run(int argc, char** argv) {
 }  // namespace perfpipe::bench
 
 int main(int argc, char** argv) {
-  try {
-    return perfpipe::bench::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "whole_job: {}\n", error.what());
-    return 1;
-  }
+  return perfpipe::bench::run_or_say_why("whole_job", argc, argv, perfpipe::bench::run);
 }
