@@ -3,6 +3,7 @@
 #include "core/simd.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -11,22 +12,12 @@
 namespace perfpipe {
 namespace {
 
-// Adding 1.5 * 2^52 leaves the nearest integer of a small double in its lowest bits, and vectorises everywhere, which
-// conversions to 64-bit integers do not before AVX-512.
-constexpr double magic = 6755399441055744.0;
-constexpr auto magic_bits = std::bit_cast<std::int64_t>(magic);
-constexpr int integer_bits = 51;  // of what this conversion holds, sign aside
+// A value is taken as a whole number of 24 bits and a rest of 24 bits: both parts, and the sums of up to eight of them,
+// fit into the 32-bit integers to which every processor converts sixteen values at a time.
+constexpr int part_bits = 24;
+constexpr float part = 1 << part_bits;
 static_assert(gradient_shards <= 8);
-constexpr int shard_bits = 3;
 
-inline std::int64_t to_fixed(float value, double scale) {
-  return std::bit_cast<std::int64_t>(static_cast<double>(value) * scale + magic) - magic_bits;
-}
-inline float to_float(std::int64_t fixed, double inverse) {
-  return static_cast<float>((std::bit_cast<double>(fixed + magic_bits) - magic) * inverse);
-}
-
-// The rounding is the same in every clone: products by powers of two are exact, so that fusing them changes nothing.
 PERFPIPE_SIMD std::uint32_t largest_bits(const float* values, std::size_t count) {
   std::uint32_t largest = 0;
   for (std::size_t i = 0; i < count; ++i)
@@ -34,33 +25,50 @@ PERFPIPE_SIMD std::uint32_t largest_bits(const float* values, std::size_t count)
   return largest;
 }
 
+struct Parts {
+  simd::IntLanes whole{}, rest{};
+};
+
+/// Adds sixteen values; products by powers of two are exact, and so is what the whole number leaves.
+inline __attribute__((always_inline)) void add_parts(simd::Lanes values, float scale, Parts& sum) {
+  const simd::Lanes scaled = values * scale;
+  const auto whole = __builtin_convertvector(scaled, simd::IntLanes);
+  sum.whole += whole;
+  sum.rest += __builtin_convertvector((scaled - __builtin_convertvector(whole, simd::Lanes)) * part, simd::IntLanes);
+}
+
+typedef std::int32_t EightInts __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float EightFloats __attribute__((vector_size(32), aligned(4), may_alias));
 
-/// The same sum of all shards at once: whole numbers below 2^51 are exact as doubles, too, and stay in registers.
-PERFPIPE_SIMD void sum_alone(const float* shards, std::size_t count, std::size_t size, double scale, double inverse,
-                             float* total) {
-  std::size_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    simd::DoubleLanes sum{};
-    for (std::size_t s = 0; s < count; ++s) {
-      const auto values = *reinterpret_cast<const EightFloats*>(shards + s * size + i);
-      sum += (__builtin_convertvector(values, simd::DoubleLanes) * scale + magic) - magic;
+/// total = sum over `count` rows of shards, whose length is a multiple of simd::lanes; `inverse` undoes scale * part.
+PERFPIPE_SIMD void sum_alone(const float* shards, std::size_t count, std::size_t row, std::size_t size, float scale,
+                             double inverse, float* total) {
+  for (std::size_t i = 0; i < size; i += simd::lanes) {
+    Parts sum;
+    for (std::size_t s = 0; s < count; ++s)
+      add_parts(*reinterpret_cast<const simd::Lanes*>(shards + s * row + i), scale, sum);
+    for (std::size_t half = 0; half < simd::lanes; half += 8) {
+      const auto whole = *reinterpret_cast<const EightInts*>(reinterpret_cast<const std::int32_t*>(&sum.whole) + half);
+      const auto rest = *reinterpret_cast<const EightInts*>(reinterpret_cast<const std::int32_t*>(&sum.rest) + half);
+      // Below 2^51: exact in a double.
+      const auto fixed = __builtin_convertvector(whole, simd::DoubleLanes) * static_cast<double>(part) +
+                         __builtin_convertvector(rest, simd::DoubleLanes);
+      *reinterpret_cast<EightFloats*>(total + i + half) = __builtin_convertvector(fixed * inverse, EightFloats);
     }
-    *reinterpret_cast<EightFloats*>(total + i) = __builtin_convertvector(sum * inverse, EightFloats);
-  }
-  for (; i < size; ++i) {
-    std::int64_t fixed = 0;
-    for (std::size_t s = 0; s < count; ++s) fixed += to_fixed(shards[s * size + i], scale);
-    total[i] = to_float(fixed, inverse);
   }
 }
 
-PERFPIPE_SIMD void add_fixed(const float* values, std::size_t size, double scale, std::int64_t* fixed) {
-  for (std::size_t i = 0; i < size; ++i) fixed[i] += to_fixed(values[i], scale);
+PERFPIPE_SIMD void add_fixed(const float* values, std::size_t size, float scale, std::int64_t* fixed) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const float scaled = values[i] * scale;
+    const auto whole = static_cast<std::int32_t>(scaled);
+    const auto rest = static_cast<std::int32_t>((scaled - static_cast<float>(whole)) * part);
+    fixed[i] += (static_cast<std::int64_t>(whole) << part_bits) + rest;
+  }
 }
 
 PERFPIPE_SIMD void from_fixed(const std::int64_t* fixed, std::size_t size, double inverse, float* total) {
-  for (std::size_t i = 0; i < size; ++i) total[i] = to_float(fixed[i], inverse);
+  for (std::size_t i = 0; i < size; ++i) total[i] = static_cast<float>(static_cast<double>(fixed[i]) * inverse);
 }
 
 }  // namespace
@@ -73,14 +81,25 @@ double largest_magnitude(std::span<const float> values) {
 
 void GradientSum::sum(std::span<const float> shards, double largest, Communicator* group, std::span<float> total) {
   const std::size_t size = total.size(), count = size == 0 ? 0 : shards.size() / size;
-  if (count * size != shards.size())
-    throw std::invalid_argument("GradientSum: shards are not rows of the total's size");
+  if (count * size != shards.size() || count > gradient_shards)
+    throw std::invalid_argument("GradientSum: shards are not (at most four) rows of the total's size");
   int exponent = 0;
-  std::frexp(largest, &exponent);  // largest < 2^exponent
-  const double scale = std::ldexp(1.0, integer_bits - shard_bits - exponent);
-  const double inverse = 1.0 / scale;
+  std::frexp(largest, &exponent);       // largest < 2^exponent
+  exponent = std::max(exponent, -100);  // the scale is a float, too
+  const float scale = std::ldexp(1.0f, part_bits - exponent);
+  const double inverse = std::ldexp(1.0, exponent - 2 * part_bits);
   if (group == nullptr || group->size() == 1) {
-    sum_alone(shards.data(), count, size, scale, inverse, total.data());
+    const std::size_t blocks = size / simd::lanes * simd::lanes;
+    sum_alone(shards.data(), count, size, blocks, scale, inverse, total.data());
+    // What is left, padded with zeros.
+    std::array<float, gradient_shards * simd::lanes> tail{};
+    std::array<float, simd::lanes> tail_total{};
+    for (std::size_t s = 0; s < count; ++s)
+      std::copy(shards.begin() + static_cast<std::ptrdiff_t>(s * size + blocks),
+                shards.begin() + static_cast<std::ptrdiff_t>((s + 1) * size),
+                tail.begin() + static_cast<std::ptrdiff_t>(s * simd::lanes));
+    sum_alone(tail.data(), count, simd::lanes, simd::lanes, scale, inverse, tail_total.data());
+    std::copy_n(tail_total.begin(), size - blocks, total.begin() + static_cast<std::ptrdiff_t>(blocks));
     return;
   }
   fixed_.assign(size, 0);

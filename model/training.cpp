@@ -13,6 +13,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -98,8 +99,7 @@ class Trainer {
         training_batches_(training, recipe.parameter, recipe.input_scale),
         validation_batches_(validation, recipe.parameter, recipe.input_scale),
         network_(architecture_of(recipe.parameter)),
-        weights_(network_.size()),
-        gradient_(network_.size()) {
+        weights_(network_.size()) {
     if (recipe.tissue_scale > 0.0) {
       const double peak = training_batches_.tissue_peak();
       tissue_gain_ = peak > 0.0 ? recipe.tissue_scale / peak : 1.0;
@@ -206,19 +206,19 @@ class Trainer {
                    true);
     const std::size_t size = network_.shard_size(patients);
     shards_.resize(gradient_shards * size);
-    sums_.resize(size);
+    gradient_.resize(network_.gradient_size(patients));
     std::size_t computed = 0;
     for (std::int64_t s = rank_; s < gradient_shards; s += ranks_) {
       const std::size_t first = start_of(s, samples.size()), count = start_of(s + 1, samples.size()) - first;
       if (count == 0) continue;
       const auto gradient = shards_.span().subspan(computed++ * size, size);
-      std::fill(gradient.begin(), gradient.end(), 0.0f);
+      bool first_piece = true;
       const double factor = 2.0 / (targets_.scale * static_cast<double>(samples.size()));
       const auto backward = [&](std::span<const double> errors) {
         std::array<float, samples_at_once> d_estimates{};
         std::transform(errors.begin(), errors.end(), d_estimates.begin(),
                        [&](double error) { return static_cast<float>(factor * error); });
-        network_.add_gradient({d_estimates.data(), errors.size()}, gradient);
+        network_.add_gradient({d_estimates.data(), errors.size()}, std::exchange(first_piece, false), gradient);
       };
       const double loss = squared_error(training_batches_, first, count, backward);
       agreed[static_cast<std::size_t>(2 + s)] = std::isfinite(loss) ? loss : infinity;
@@ -229,16 +229,17 @@ class Trainer {
     const double loss = std::accumulate(agreed.begin() + 2, agreed.end(), 0.0);
     if (!std::isfinite(loss)) diverged("the loss is not finite", where);
     if (!std::isfinite(agreed[1])) diverged("the gradient is not finite", where);
-    sum_.sum(shards_.span().first(computed * size), agreed[1], ranks_ > 1 ? hooks_.group : nullptr, sums_.span());
-    network_.finish_gradient(sums_.span(), gradient_.span());
+    sum_.sum(shards_.span().first(computed * size), agreed[1], ranks_ > 1 ? hooks_.group : nullptr,
+             gradient_.span().first(size));
+    network_.finish_gradient(gradient_.span());
+    const auto gradient = gradient_.span().first(network_.size());
     record.training_loss += loss;
-    record.gradient_norm += std::sqrt(squared_norm(gradient_.span()));
+    record.gradient_norm += std::sqrt(squared_norm(gradient));
     record.learning_rate = learning_rate();
     if (recipe_.optimiser == OptimiserKind::adam)
-      adam_step(weights_.span(), gradient_.span(), record.learning_rate, recipe_.momentum, state_.optimiser);
+      adam_step(weights_.span(), gradient, record.learning_rate, recipe_.momentum, state_.optimiser);
     else
-      sgd_step(weights_.span(), gradient_.span(), record.learning_rate, recipe_.momentum, recipe_.dampening,
-               state_.optimiser);
+      sgd_step(weights_.span(), gradient, record.learning_rate, recipe_.momentum, recipe_.dampening, state_.optimiser);
     return true;
   }
 
@@ -295,10 +296,9 @@ class Trainer {
   Batches training_batches_;
   Batches validation_batches_;
   TrainingNetwork network_;
-  AlignedFloats weights_;  ///< in the network's order, as the state's
-  AlignedFloats gradient_;
-  AlignedFloats shards_;  ///< [gradient_shards, shard_size]
-  AlignedFloats sums_;    ///< [shard_size]
+  AlignedFloats weights_;   ///< in the network's order, as the state's
+  AlignedFloats gradient_;  ///< [gradient_size]
+  AlignedFloats shards_;    ///< [gradient_shards, shard_size]
   GradientSum sum_;
   TrainingState state_;
   PlateauRule plateau_{0.1, 0, 1};

@@ -39,20 +39,24 @@ struct Pairs {
   int n2 = 1, x2 = 0, y2 = 0;
 };
 
-/// gradient [Rows, 32] += sum of x[Rows] (outer) y[32]; with Bias also bias[32] += sum of y.
+/// gradient [Rows, 32] += sum of x[Rows] (outer) y[32]; with Bias also bias[32] += sum of y. `fresh`: what was there
+/// before counts as zero.
 template <int Rows, bool Bias>
-PERFPIPE_INLINE void outer_tile(const float* x, const float* y, const Pairs& pairs, float* gradient, float* bias) {
+PERFPIPE_INLINE void outer_tile(const float* x, const float* y, const Pairs& pairs, bool fresh, float* gradient,
+                                float* bias) {
   constexpr int lanes = vector_lanes;
   for (int column = 0; column < maps; column += 2 * lanes) {
-    Vector sum[Rows][2], total[2]{};
+    Vector sum[Rows][2]{}, total[2]{};
+    if (!fresh) {
 #pragma GCC unroll 14
-    for (int r = 0; r < Rows; ++r) {
-      sum[r][0] = load(gradient + r * maps + column);
-      sum[r][1] = load(gradient + r * maps + column + lanes);
-    }
-    if constexpr (Bias) {
-      total[0] = load(bias + column);
-      total[1] = load(bias + column + lanes);
+      for (int r = 0; r < Rows; ++r) {
+        sum[r][0] = load(gradient + r * maps + column);
+        sum[r][1] = load(gradient + r * maps + column + lanes);
+      }
+      if constexpr (Bias) {
+        total[0] = load(bias + column);
+        total[1] = load(bias + column + lanes);
+      }
     }
     for (int i = 0; i < pairs.n1; ++i) {
       const float* left = x + i * pairs.x1;
@@ -84,15 +88,17 @@ PERFPIPE_INLINE void outer_tile(const float* x, const float* y, const Pairs& pai
 
 /// gradient [Inputs, 32], in tiles of Rows.
 template <int Rows, int Inputs>
-PERFPIPE_INLINE void outer(const float* x, const float* y, const Pairs& pairs, float* gradient) {
+PERFPIPE_INLINE void outer(const float* x, const float* y, const Pairs& pairs, bool fresh, float* gradient) {
   static_assert(Inputs % Rows == 0);
-  for (int i = 0; i < Inputs; i += Rows) outer_tile<Rows, false>(x + i, y, pairs, gradient + i * maps, nullptr);
+  for (int i = 0; i < Inputs; i += Rows) outer_tile<Rows, false>(x + i, y, pairs, fresh, gradient + i * maps, nullptr);
 }
 template <int Rows, int Inputs>
-PERFPIPE_INLINE void outer(const float* x, const float* y, const Pairs& pairs, float* gradient, float* bias) {
+PERFPIPE_INLINE void outer(const float* x, const float* y, const Pairs& pairs, bool fresh, float* gradient,
+                           float* bias) {
   static_assert(Inputs % Rows == 0);
-  outer_tile<Rows, true>(x, y, pairs, gradient, bias);
-  for (int i = Rows; i < Inputs; i += Rows) outer_tile<Rows, false>(x + i, y, pairs, gradient + i * maps, nullptr);
+  outer_tile<Rows, true>(x, y, pairs, fresh, gradient, bias);
+  for (int i = Rows; i < Inputs; i += Rows)
+    outer_tile<Rows, false>(x + i, y, pairs, fresh, gradient + i * maps, nullptr);
 }
 
 void features(const float* conv1, const float* conv1_bias, const float* conv2, const float* conv2_bias,
@@ -117,8 +123,8 @@ void features(const float* conv1, const float* conv1_bias, const float* conv2, c
 }
 
 void features_backward(const float* conv2_transposed, const float* curves, int rows, const float* l2, const float* d_l3,
-                       float* d_conv1, float* d_conv1_bias, float* d_conv2, float* d_conv2_bias) {
-  outer<outer_rows_l2, l2_row>(l2, d_l3, {rows, l2_row, maps}, d_conv2, d_conv2_bias);
+                       bool fresh, float* d_conv1, float* d_conv1_bias, float* d_conv2, float* d_conv2_bias) {
+  outer<outer_rows_l2, l2_row>(l2, d_l3, {rows, l2_row, maps}, fresh, d_conv2, d_conv2_bias);
   alignas(64) float d_l2[training_rows * chunk * maps];
   for (int block = 0; block < rows; block += training_rows) {
     const int here = rows - block < training_rows ? rows - block : training_rows;
@@ -131,7 +137,8 @@ void features_backward(const float* conv2_transposed, const float* curves, int r
                       });
       }
       outer<outer_rows_taps, taps>(curves + block * samples_of_curve + first, d_l2,
-                                   {here, samples_of_curve, chunk * maps, chunk, 1, maps}, d_conv1, d_conv1_bias);
+                                   {here, samples_of_curve, chunk * maps, chunk, 1, maps},
+                                   fresh && block == 0 && first == 0, d_conv1, d_conv1_bias);
     }
   }
 }
@@ -162,16 +169,16 @@ void pooled_features(const float* conv1, const float* conv1_bias, const float* c
   }
 }
 
-void add_rows(const float* values, int rows, int columns, float* sum) {
+void add_rows(const float* values, int rows, int columns, bool fresh, float* sum) {
   for (int column = 0; column < columns; column += vector_lanes) {
-    Vector total = load(sum + column);
+    Vector total = fresh ? Vector{} : load(sum + column);
     for (int row = 0; row < rows; ++row) total += load(values + row * columns + column);
     store(sum + column, total);
   }
 }
 
-void pooled_backward(const float* curves, int rows, const std::int32_t* winner, const float* d_l3, float* d_conv1,
-                     float* d_conv1_bias) {
+void pooled_backward(const float* curves, int rows, const std::int32_t* winner, const float* d_l3, bool fresh,
+                     float* d_conv1, float* d_conv1_bias) {
   // Filters one after the other, each padded to whole vectors: what lies behind the 36 taps is not used.
   constexpr int width = 48;
   alignas(64) float gradient[maps * width]{};
@@ -185,8 +192,9 @@ void pooled_backward(const float* curves, int rows, const std::int32_t* winner, 
       }
     }
   for (int map = 0; map < maps; ++map)
-    for (int k = 0; k < taps; ++k) d_conv1[k * maps + map] += gradient[map * width + k];
-  add_rows(d_l3, rows, maps, d_conv1_bias);
+    for (int k = 0; k < taps; ++k)
+      d_conv1[k * maps + map] = (fresh ? 0.0f : d_conv1[k * maps + map]) + gradient[map * width + k];
+  add_rows(d_l3, rows, maps, fresh, d_conv1_bias);
 }
 
 /// Position of the upper left corner of a 2x2 window in its patch.
@@ -207,8 +215,8 @@ void windows(const float* conv3, const float* conv3_bias, const float* l3, int s
   }
 }
 
-void windows_backward(const float* conv3_transposed, const float* l3, int samples, const float* d_l4, float* d_l3,
-                      float* d_conv3, float* d_conv3_bias) {
+void windows_backward(const float* conv3_transposed, const float* l3, int samples, const float* d_l4, bool fresh,
+                      float* d_l3, float* d_conv3, float* d_conv3_bias) {
   const int filled = (samples + 3) / 4 * 4;
   for (int i = 0; i < filled * l3_row; i += vector_lanes) store(d_l3 + i, Vector{});
   for (int window = 0; window < windows_of_patch; ++window) {
@@ -217,9 +225,9 @@ void windows_backward(const float* conv3_transposed, const float* l3, int sample
       const float* const left = l3 + (corner(window) + 3 * line) * maps;
       const Pairs pairs{samples, l3_row, hidden};
       if (line == 0)
-        outer<outer_rows, 2 * maps>(left, d, pairs, d_conv3, d_conv3_bias);
+        outer<outer_rows, 2 * maps>(left, d, pairs, fresh && window == 0, d_conv3, d_conv3_bias);
       else
-        outer<outer_rows, 2 * maps>(left, d, pairs, d_conv3 + 2 * quadrant);
+        outer<outer_rows, 2 * maps>(left, d, pairs, fresh && window == 0, d_conv3 + 2 * quadrant);
     }
     for (int place = 0; place < 4; ++place) {
       float* const to = d_l3 + (corner(window) + corner(place)) * maps;
@@ -242,9 +250,9 @@ void connected(const float* weights, const float* start, int start_stride, const
 }
 
 void connected_backward(const float* weights_transposed, const float* input, int samples, const float* d_output,
-                        float* d_input, float* d_weights) {
+                        bool fresh, float* d_input, float* d_weights) {
   for (int panel = 0; panel < hidden; panel += maps) {
-    outer<outer_rows, hidden>(input, d_output + panel, {samples, hidden, hidden}, d_weights + panel * hidden);
+    outer<outer_rows, hidden>(input, d_output + panel, {samples, hidden, hidden}, fresh, d_weights + panel * hidden);
     product<hidden>(d_output, samples, weights_transposed + panel * hidden, hidden, from_zero(),
                     [&](int row, int column, Vector sum) {
                       const int at = row * hidden + panel + column;
@@ -273,7 +281,7 @@ void gated(const float* weights, const float* input, int inputs, int rows, const
 }
 
 void panel_gradient(const float* input, int rows, const float* d_output, int stride, float* gradient) {
-  outer<outer_rows, maps>(input, d_output, {rows, maps, stride}, gradient);
+  outer<outer_rows, maps>(input, d_output, {rows, maps, stride}, true, gradient);
 }
 
 void output(const float* fc8, float bias, const float* l7, int samples, float* estimates) {
@@ -291,8 +299,10 @@ void output(const float* fc8, float bias, const float* l7, int samples, float* e
   }
 }
 
-void output_backward(const float* fc8, const float* l7, int samples, const float* d_estimates, float* d_l7,
+void output_backward(const float* fc8, const float* l7, int samples, const float* d_estimates, bool fresh, float* d_l7,
                      float* d_fc8) {
+  if (fresh)
+    for (int i = 0; i < hidden; i += vector_lanes) store(d_fc8 + i, Vector{});
   for (int row = 0; row < samples; ++row)
     for (int i = 0; i < hidden; i += vector_lanes) {
       const float* const here = l7 + row * hidden + i;

@@ -166,13 +166,13 @@ void TrainingNetwork::forward_time(const ChainLayout& chain, const float* curves
 }
 
 void TrainingNetwork::backward_time(const ChainLayout& chain, const float* curves, std::size_t rows, TimeLayers& layers,
-                                    float* g) {
+                                    bool fresh, float* g) {
   const auto n = static_cast<int>(rows);
   if (architecture_ == Architecture::convolution)
-    kernel_.features_backward(conv2_transposed_.data(), curves, n, layers.l2.data(), layers.d_l3.data(),
+    kernel_.features_backward(conv2_transposed_.data(), curves, n, layers.l2.data(), layers.d_l3.data(), fresh,
                               g + chain.conv1, g + chain.conv1_bias, g + chain.conv2, g + chain.conv2_bias);
   else
-    kernel_.pooled_backward(curves, n, layers.winner, layers.d_l3.data(), g + chain.conv1, g + chain.conv1_bias);
+    kernel_.pooled_backward(curves, n, layers.winner, layers.d_l3.data(), fresh, g + chain.conv1, g + chain.conv1_bias);
 }
 
 void TrainingNetwork::begin(std::span<const float> weights, std::span<const float> aifs, bool with_gradient) {
@@ -237,34 +237,36 @@ std::span<const float> TrainingNetwork::estimate(std::span<const std::int32_t> p
   return {estimates_.data(), samples_};
 }
 
-void TrainingNetwork::add_gradient(std::span<const float> d_estimates, std::span<float> shard) {
+void TrainingNetwork::add_gradient(std::span<const float> d_estimates, bool first, std::span<float> shard) {
   if (d_estimates.size() != samples_ || shard.size() != shard_size(patients_))
     throw std::invalid_argument("TrainingNetwork::add_gradient: gradients of another size");
   const auto n = static_cast<int>(samples_);
   const float* const w = weights_;
   float* const g = shard.data();
-  kernel_.output_backward(w + layout_.fc8, l7_.data(), n, d_estimates.data(), d_l7_.data(), g + layout_.fc8);
+  if (first) {
+    std::fill_n(g + layout_.fc6_bias, hidden, 0.0f);  // comes from the patients' parts
+    std::fill(shard.begin() + static_cast<std::ptrdiff_t>(layout_.fc8_bias), shard.end(), 0.0f);
+  }
+  kernel_.output_backward(w + layout_.fc8, l7_.data(), n, d_estimates.data(), first, d_l7_.data(), g + layout_.fc8);
   for (const float d : d_estimates) g[layout_.fc8_bias] += d;
-  kernel_.connected_backward(fc7_transposed_.data(), l6_.data(), n, d_l7_.data(), d_l6_.data(), g + layout_.fc7);
-  kernel_.add_rows(d_l7_.data(), n, hidden_units, g + layout_.fc7_bias);
+  kernel_.connected_backward(fc7_transposed_.data(), l6_.data(), n, d_l7_.data(), first, d_l6_.data(), g + layout_.fc7);
+  kernel_.add_rows(d_l7_.data(), n, hidden_units, first, g + layout_.fc7_bias);
   for (std::size_t s = 0; s < samples_; ++s)
-    kernel_.add_rows(d_l6_.data() + s * hidden, 1, hidden_units,
+    kernel_.add_rows(d_l6_.data() + s * hidden, 1, hidden_units, false,
                      g + shared() + static_cast<std::size_t>(patients_of_samples_[s]) * hidden);
-  kernel_.connected_backward(fc6_transposed_.data(), l4_.data(), n, d_l6_.data(), d_l4_.data(), g + layout_.fc6);
-  kernel_.windows_backward(conv3_transposed_.data(), tissue_.l3.data(), n, d_l4_.data(), tissue_.d_l3.data(),
+  kernel_.connected_backward(fc6_transposed_.data(), l4_.data(), n, d_l6_.data(), first, d_l4_.data(), g + layout_.fc6);
+  kernel_.windows_backward(conv3_transposed_.data(), tissue_.l3.data(), n, d_l4_.data(), first, tissue_.d_l3.data(),
                            g + layout_.tissue.conv3, g + layout_.tissue.conv3_bias);
-  backward_time(layout_.tissue, curves_.data(), samples_ * patch, tissue_, g);
+  backward_time(layout_.tissue, curves_.data(), samples_ * patch, tissue_, first, g);
 }
 
-void TrainingNetwork::finish_gradient(std::span<const float> sum, std::span<float> gradient) {
-  if (sum.size() != shard_size(patients_) || gradient.size() != size())
+void TrainingNetwork::finish_gradient(std::span<float> gradient) {
+  if (gradient.size() != gradient_size(patients_))
     throw std::invalid_argument("TrainingNetwork::finish_gradient: gradients of another size");
   float* const g = gradient.data();
-  std::copy_n(sum.begin(), shared(), g);
-  std::fill_n(g + shared(), size() - shared(), 0.0f);
   const auto n = static_cast<int>(patients_);
-  std::copy_n(sum.begin() + static_cast<std::ptrdiff_t>(shared()), patients_ * hidden, d_part_.data());
-  kernel_.add_rows(d_part_.data(), n, hidden_units, g + layout_.fc6_bias);
+  std::copy_n(g + shared(), patients_ * hidden, d_part_.data());
+  kernel_.add_rows(d_part_.data(), n, hidden_units, true, g + layout_.fc6_bias);
 
   // All four windows of a patch have the same features, so their weights get the same gradient.
   const auto for_all_windows = [](float* first) {
@@ -279,12 +281,12 @@ void TrainingNetwork::finish_gradient(std::span<const float> sum, std::span<floa
   float* const conv3 = g + layout_.artery.conv3;
   kernel_.panel_gradient(artery_.l3.data(), n, aif_d_l4_.data(), feature_maps, conv3);
   for_all_windows(conv3);
-  kernel_.add_rows(aif_d_l4_.data(), n, feature_maps, g + layout_.artery.conv3_bias);
+  kernel_.add_rows(aif_d_l4_.data(), n, feature_maps, true, g + layout_.artery.conv3_bias);
   kernel_.gated(conv3_sum_transposed_.data(), aif_d_l4_.data(), feature_maps, n, artery_.l3.data(),
                 artery_.d_l3.data());
   if (architecture_ == Architecture::convolution)
     transpose(weights_ + layout_.artery.conv2, l2_row, maps, conv2_transposed_.data());
-  backward_time(layout_.artery, aif_curves_.data(), patients_, artery_, g);
+  backward_time(layout_.artery, aif_curves_.data(), patients_, artery_, true, g);
 }
 
 }  // namespace perfpipe

@@ -6,6 +6,7 @@
 #include "model/bicnn.hpp"
 #include "model/training_kernel.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,6 +34,8 @@ class TrainingNetwork {
   std::size_t shared() const { return layout_.artery.conv1; }
   /// Length of a shard's gradient: the shared weights', then d L6 / d (AIF part) [patients, 128].
   std::size_t shard_size(std::size_t patients) const { return shared() + patients * hidden_units; }
+  /// Of the buffer in which the shards' sum becomes the gradient.
+  std::size_t gradient_size(std::size_t patients) const { return std::max(size(), shard_size(patients)); }
 
   /// From the order of layer_table() and back.
   std::vector<float> arrange(std::span<const float> flat) const;
@@ -47,11 +50,12 @@ class TrainingNetwork {
   /// Estimates of n samples, whose patients are given as rows of `aifs`.
   std::span<const float> estimate(std::span<const std::int32_t> patients);
   /// Adds the gradient of these samples to `shard` [shard_size(patients)], 64-byte aligned, from that of their
-  /// estimates.
-  void add_gradient(std::span<const float> d_estimates, std::span<float> shard);
+  /// estimates; the `first` samples of a shard set it, whatever it held.
+  void add_gradient(std::span<const float> d_estimates, bool first, std::span<float> shard);
 
-  /// The whole gradient [size()] from the sum of the shards' [shard_size(patients)].
-  void finish_gradient(std::span<const float> sum, std::span<float> gradient);
+  /// In place: takes the sum of the shards in the first shard_size(patients) elements and leaves the gradient in the
+  /// first size().
+  void finish_gradient(std::span<float> gradient);
 
  private:
   /// Offsets of a chain's weights; conv2 is not there with max-pooling.
@@ -73,7 +77,7 @@ class TrainingNetwork {
 
   std::vector<std::size_t> file_positions() const;
   void forward_time(const ChainLayout& chain, const float* curves, std::size_t rows, TimeLayers& layers) const;
-  void backward_time(const ChainLayout& chain, const float* curves, std::size_t rows, TimeLayers& layers,
+  void backward_time(const ChainLayout& chain, const float* curves, std::size_t rows, TimeLayers& layers, bool fresh,
                      float* gradient);
   void transpose_chain(const ChainLayout& chain, std::size_t panels);
   void begin_artery(std::span<const float> aifs, bool with_gradient);

@@ -96,7 +96,7 @@ class Training final : public StageWith<TrainingOptions> {
         "Trains the bi-input CNN of each parameter on all patients but one. Writes "
         "weights/without-SUBJECT/PARAMETER.safetensors (weights-NAME/... under a name of its own, `as: NAME`).";
     type.reference = "Ho et al., ICPR 2016, sections IV and V.B";
-    type.version = 3;
+    type.version = 4;
     return type;
   }
   static void complete(ConfigNode& options, Findings& findings) { complete_from_recipe(options, findings); }

@@ -42,22 +42,23 @@ struct Outcome {
 /// Through a network that is used already, or a new one; `pieces` samples at once.
 Outcome pass(TrainingNetwork& network, const std::vector<float>& flat, const MiniBatch& batch,
              std::size_t pieces = samples_at_once) {
-  AlignedFloats weights(network.size()), gradient(network.size());
+  const std::size_t patients = batch.aifs.size() / 70;
+  AlignedFloats weights(network.size()), gradient(network.gradient_size(patients));
   const auto arranged = network.arrange(flat);
   std::copy(arranged.begin(), arranged.end(), weights.data());
   std::fill_n(gradient.data(), gradient.size(), 7.0f);  // must be overwritten
   network.begin(weights.span(), batch.aifs, true);
-  AlignedFloats sum(network.shard_size(batch.aifs.size() / 70));
   Outcome outcome;
   for (std::size_t first = 0; first < batch.patients.size(); first += pieces) {
     const std::size_t here = std::min(pieces, batch.patients.size() - first);
     std::copy_n(batch.curves.begin() + static_cast<std::ptrdiff_t>(first * 630), here * 630, network.curves().begin());
     const auto estimates = network.estimate({batch.patients.data() + first, here});
     outcome.estimates.insert(outcome.estimates.end(), estimates.begin(), estimates.end());
-    network.add_gradient({batch.d_estimates.data() + first, here}, sum.span());
+    network.add_gradient({batch.d_estimates.data() + first, here}, first == 0,
+                         gradient.span().first(network.shard_size(patients)));
   }
-  network.finish_gradient(sum.span(), gradient.span());
-  outcome.gradient = network.in_file_order(gradient.span());
+  network.finish_gradient(gradient.span());
+  outcome.gradient = network.in_file_order(gradient.span().first(network.size()));
   return outcome;
 }
 
@@ -175,7 +176,8 @@ TEST_P(TrainedArchitectures, RefuseWhatDoesNotFit) {
   EXPECT_THROW(network.estimate(patients), std::invalid_argument);
   network.estimate({patients.data(), 2});
   const std::vector<float> d(2, 1.0f);
-  EXPECT_THROW(network.add_gradient(d, small.span()), std::invalid_argument);
+  EXPECT_THROW(network.add_gradient(d, true, small.span()), std::invalid_argument);
+  EXPECT_THROW(network.finish_gradient(small.span()), std::invalid_argument);
 }
 
 INSTANTIATE_TEST_SUITE_P(TrainingNetwork, TrainedArchitectures,
