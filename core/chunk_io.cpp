@@ -19,11 +19,6 @@ bool all_zero(const std::uint8_t* bytes, std::size_t count) {
 
 }  // namespace
 
-std::recursive_mutex& hdf5_mutex() {
-  static std::recursive_mutex mutex;
-  return mutex;
-}
-
 std::optional<SliceChunks> SliceChunks::of(hid_t dataset, std::size_t element_bytes) {
   if constexpr (std::endian::native != std::endian::little) return std::nullopt;
   const Hdf5Space space(H5Dget_space(dataset));
@@ -68,7 +63,7 @@ void SliceChunks::write(std::int64_t first, std::int64_t count, const std::uint8
       std::memcpy(stored.data() + bytes, &checksum, checksum_bytes);
       place[0] = static_cast<hsize_t>(first + slice);
       place[1] = row;
-      const std::lock_guard lock(hdf5_mutex());
+      const auto lock = lock_hdf5();
       hdf5_check(H5Dwrite_chunk(dataset_, H5P_DEFAULT, 0, place.data(), stored.size(), stored.data()), file,
                  "writing " + what);
     }
@@ -88,9 +83,10 @@ void SliceChunks::read(std::int64_t first, std::int64_t count, std::uint8_t* val
       place[1] = row;
       std::uint32_t skipped_filters = 0, checksum = 0;
       {
-        const std::lock_guard lock(hdf5_mutex());
+        const auto lock = lock_hdf5();
         hsize_t size = 0;
-        if (H5Dget_chunk_storage_size(dataset_, place.data(), &size) < 0 || size == 0) {
+        haddr_t address = HADDR_UNDEF;
+        if (H5Dget_chunk_info_by_coord(dataset_, place.data(), nullptr, &address, &size) < 0 || size == 0) {
           H5Eclear2(H5E_DEFAULT);
           read_absent(place, to, file, what);
           continue;

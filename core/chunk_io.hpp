@@ -6,15 +6,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace perfpipe {
-
-/// HDF5 is not made for several threads: whoever calls it holds this.
-std::recursive_mutex& hdf5_mutex();
 
 /// The chunks of a dataset that is stored as the store does with volumes: slices of axis 0, cut along axis 1, little
 /// endian, Fletcher-32.

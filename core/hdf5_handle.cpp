@@ -55,9 +55,15 @@ std::string read_text_attribute(hid_t object, const fs::path& file, const char* 
   return text;
 }
 
-void prepare_hdf5() {
-  H5dont_atexit();
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+std::unique_lock<std::recursive_mutex> lock_hdf5() {
+  static std::recursive_mutex mutex;
+  std::unique_lock lock(mutex);
+  thread_local bool prepared = false;
+  if (!std::exchange(prepared, true)) {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+  return lock;
 }
 
 }  // namespace perfpipe

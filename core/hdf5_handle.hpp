@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -42,9 +43,10 @@ using Hdf5Properties = Hdf5Handle<H5Pclose>;
 /// The innermost messages of HDF5's error stack, on one line.
 std::string hdf5_error_text();
 
-/// Before the first other call of HDF5, and again before any: errors go into our messages instead of the terminal, and
-/// at the program's end HDF5 leaves alone what is still open (after a full disk it would write once more, and crash).
-void prepare_hdf5();
+/// Whoever calls HDF5 holds this: it is not made for several threads. Its errors then go into our messages instead of
+/// the terminal (it keeps that setting for each thread), and at the program's end it leaves alone what is still open
+/// (after a full disk it would write once more, and crash).
+[[nodiscard]] std::unique_lock<std::recursive_mutex> lock_hdf5();
 
 void write_text_attribute(hid_t object, const std::filesystem::path& file, const char* name, const std::string& text);
 std::string read_text_attribute(hid_t object, const std::filesystem::path& file, const char* name);

@@ -38,6 +38,17 @@ void parallel_blocks(std::size_t n, std::size_t block, int threads,
   if (first) std::rethrow_exception(first);
 }
 
+void parallel_sums(std::size_t n, std::size_t block, int threads, std::span<double> total,
+                   const std::function<void(std::size_t, std::size_t, std::span<double>)>& add) {
+  block = std::max<std::size_t>(block, 1);
+  const std::size_t width = total.size();
+  std::vector<double> sums((n + block - 1) / block * width, 0.0);
+  parallel_blocks(n, block, threads, [&](std::size_t begin, std::size_t end) {
+    add(begin, end, std::span(sums).subspan(begin / block * width, width));
+  });
+  for (std::size_t i = 0; i < sums.size(); ++i) total[i % width] += sums[i];
+}
+
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);

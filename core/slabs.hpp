@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <future>
+#include <utility>
 
 namespace perfpipe {
 
@@ -18,10 +19,31 @@ void for_each_slab(std::int64_t slices, std::int64_t step, int threads, const Re
   if (slices <= 0) return;
   auto next = start(0);
   for (std::int64_t first = 0; first < slices; first += step) {
-    const auto slab = next.get();
+    auto slab = next.get();
     if (first + step < slices) next = start(first + step);
     work(first, std::min(step, slices - first), slab);
   }
 }
+
+/// Writes in a thread of its own what was computed, while the next is; without threads to spare at once.
+class WriteBehind {
+ public:
+  explicit WriteBehind(int threads) : policy_(threads > 1 ? std::launch::async : std::launch::deferred) {}
+  /// Waits for the write before, so that they come in their order, and throws what it threw.
+  template <class Write>
+  void start(Write write) {
+    finish();
+    last_ = std::async(policy_, std::move(write));
+    if (policy_ == std::launch::deferred) finish();
+  }
+  /// Call it after the last: the destructor waits, but swallows what was thrown.
+  void finish() {
+    if (last_.valid()) last_.get();
+  }
+
+ private:
+  std::launch policy_;
+  std::future<void> last_;
+};
 
 }  // namespace perfpipe

@@ -105,7 +105,7 @@ void write_head(const fs::path& file, const ArtifactHead& head) {
 struct ArtifactWriter::Impl {
   explicit Impl(fs::path target) : final(std::move(target)), pending(final) {}
   ~Impl() {
-    const std::lock_guard lock(hdf5_mutex());
+    const auto lock = lock_hdf5();
     datasets.clear();
     file.close();
   }
@@ -126,8 +126,7 @@ struct ArtifactWriter::Impl {
 };
 
 ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::ordered_json& made_from) {
-  const std::lock_guard lock(hdf5_mutex());
-  prepare_hdf5();
+  const auto lock = lock_hdf5();
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   if (error) throw IoError(file.parent_path().string() + ": the folder cannot be created: " + error.message());
@@ -149,7 +148,7 @@ ArtifactWriter::ArtifactWriter(fs::path file, std::string key, const nlohmann::o
 ArtifactWriter::~ArtifactWriter() = default;
 
 void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int64_t>& dims) {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   const fs::path& file = impl_->final;
   if (dims.size() != spec.axes.size())
     throw IoError(fmt::format("{}: dataset '{}' has axes ({}) but {} dims", file.string(), spec.name,
@@ -178,7 +177,7 @@ void ArtifactWriter::create(const DatasetSpec& spec, const std::vector<std::int6
 template <class T>
 void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std::span<const T> values) {
   if (values.empty()) return;
-  std::unique_lock lock(hdf5_mutex());
+  auto lock = lock_hdf5();
   Hdf5Dataset& dataset = impl_->find(name);
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->final, "data space"));
   const int rank = H5Sget_simple_extent_ndims(space.get());
@@ -209,7 +208,7 @@ void ArtifactWriter::add_published(PublishedFile file) {
 }
 
 void ArtifactWriter::commit() {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   const fs::path &file = impl_->final, &temporary = impl_->pending.temporary();
   write_text_attribute(impl_->file.get(), file, "metadata", impl_->metadata.dump());
   write_text_attribute(impl_->file.get(), file, "published", impl_->published.dump());
@@ -230,7 +229,7 @@ void ArtifactWriter::commit() {
 
 struct ArtifactReader::Impl {
   ~Impl() {
-    const std::lock_guard lock(hdf5_mutex());
+    const auto lock = lock_hdf5();
     file.close();
   }
   fs::path path;
@@ -239,8 +238,7 @@ struct ArtifactReader::Impl {
 };
 
 ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) {
-  const std::lock_guard lock(hdf5_mutex());
-  prepare_hdf5();
+  const auto lock = lock_hdf5();
   impl_->path = std::move(file);
   const auto head = read_artifact_head(impl_->path);
   if (!head)
@@ -262,19 +260,19 @@ ArtifactReader::ArtifactReader(ArtifactReader&&) noexcept = default;
 ArtifactReader& ArtifactReader::operator=(ArtifactReader&&) noexcept = default;
 
 bool ArtifactReader::has(const std::string& name) const {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   return H5Lexists(impl_->file.get(), name.c_str(), H5P_DEFAULT) > 0;
 }
 const nlohmann::json& ArtifactReader::metadata() const { return impl_->metadata; }
 const fs::path& ArtifactReader::path() const { return impl_->path; }
 
 nlohmann::json ArtifactReader::made_from() const {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   return nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "made_from"));
 }
 
 std::vector<PublishedFile> ArtifactReader::published() const {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   std::vector<PublishedFile> files;
   const auto json = nlohmann::json::parse(read_text_attribute(impl_->file.get(), impl_->path, "published"));
   for (const auto& file : json) files.push_back({file.at("path"), file.at("hash")});
@@ -282,7 +280,7 @@ std::vector<PublishedFile> ArtifactReader::published() const {
 }
 
 std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
-  const std::lock_guard lock(hdf5_mutex());
+  const auto lock = lock_hdf5();
   Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
                                  "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));
@@ -293,7 +291,7 @@ std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
 
 template <class T>
 std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
-  std::unique_lock lock(hdf5_mutex());
+  auto lock = lock_hdf5();
   Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
                                  "opening dataset '" + name + "'"));
   Hdf5Space space(hdf5_check(H5Dget_space(dataset.get()), impl_->path, "data space"));

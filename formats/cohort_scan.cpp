@@ -143,7 +143,7 @@ Series inspect(const SeriesFiles& files, const PatientOverrides& overrides, cons
   Findings of_sidecar;
   const Sidecar sidecar = files.sidecar.empty() ? Sidecar{} : read_sidecar(files.sidecar, of_sidecar);
   findings.merge(of_sidecar);
-  const auto image = check_nifti_file(files.image, findings, series.warnings);
+  const auto image = check_nifti_file(files.image, findings, series.warnings, GzipCheck::plausible);
   if (!image) return series;
   const NiftiHeader& header = image->header;
   series.extent = header.extent();
@@ -253,6 +253,8 @@ Cohort scan_cohort(const CohortOptions& options, Findings& findings, std::vector
       of_series.merge(files.findings);
     } else {
       Series series = inspect(files, overrides, options.mask_mode, of_series);
+      // The values of the others are read, and judged, by all ranks (check_series_values).
+      if (!of_series.empty() && series.extent[0] > 0) check_nifti_file(series.image, of_series, series.warnings);
       (of_series.empty() ? cohort.series : unusable).push_back(std::move(series));
     }
     if (!of_series.empty()) cohort.skipped.push_back({files.name, join(of_series.lines(), "; ")});

@@ -219,6 +219,10 @@ void GzipStream::inflate_into(const std::filesystem::path& folder) {
 }
 
 std::int64_t GzipStream::skip_to_end() {
+  if (!state_->gzipped) {
+    seek(state_->file_size);
+    return state_->file_size;
+  }
   std::vector<std::uint8_t> scratch(1 << 16);
   while (read(scratch.data(), scratch.size()) > 0) {
   }

@@ -47,6 +47,9 @@ std::optional<std::int64_t> regular_file_size(const fs::path& path, Findings& fi
 
 __extension__ typedef __int128 Int128;
 
+/// Deflate makes at most 258 bytes of two bits.
+constexpr int most_deflated = 1032;
+
 /// Size of header and data in bytes; 128 bits hold the product of any seven 16-bit dimensions.
 Int128 bytes_needed(const NiftiHeader& header) {
   Int128 bytes = header.bytes_per_value();
@@ -127,7 +130,8 @@ std::optional<NiftiFileInfo> check_nifti_file(const fs::path& path, Findings& fi
     const std::size_t before = findings.lines().size();
     if (!info.gzipped)
       check_size(*header, *size, file, findings, warnings);
-    else if (gzip_check == GzipCheck::whole)
+    else if (gzip_check == GzipCheck::whole ||
+             (gzip_check == GzipCheck::plausible && bytes_needed(*header) > Int128{*size} * most_deflated))
       check_size(*header, stream.skip_to_end(), file, findings, warnings);
     if (stream.trailing_bytes() > 0)
       warnings.push_back(fmt::format("{}: {} bytes after the gzip stream are ignored", file, stream.trailing_bytes()));

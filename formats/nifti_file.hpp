@@ -20,8 +20,9 @@ struct NiftiFileInfo {
   bool gzipped = false;
 };
 
-/// How far a gzip'd file is checked: its header alone, or the whole stream (CRC, length, size of the data).
-enum class GzipCheck { header, whole };
+/// How far a gzip'd file is checked: its header alone; also whether gzip could hold as much as the header asks for (the
+/// rest shows when the data are read: NiftiReader::check_end); the whole stream (CRC, length, size of the data).
+enum class GzipCheck { header, plausible, whole };
 
 /// All NIfTI rules: kind of file, name against content, header, geometry, size of the data against the file (gzip: by
 /// streaming it in constant memory). Symbolic links are followed. Every breach is a finding that names the file.

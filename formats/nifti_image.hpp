@@ -18,7 +18,8 @@ namespace perfpipe {
 /// inflated from its start for every slab: ask for one that holds all (see `slices_within`), or inflate_into() first.
 class NiftiReader {
  public:
-  /// Checks the header (not a gzip stream's CRC: `check_nifti_file` does). Throws InputError naming the file.
+  /// Checks the header (not a gzip stream's CRC: `check_nifti_file` does, or check_end()). Throws InputError naming the
+  /// file.
   explicit NiftiReader(const std::filesystem::path& path);
   ~NiftiReader();
   NiftiReader(NiftiReader&&) noexcept;
@@ -31,6 +32,10 @@ class NiftiReader {
   /// Values value·scl_slope + scl_inter (computed in double, rounded once) of the slices [z_first, z_first + z_count),
   /// in the order (z, y, x, t). Throws InputError naming the file if it ends early or cannot be read.
   void read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values, int threads = 1);
+
+  /// Goes to the end of the file: a warning for what lies behind the data. Throws InputError naming the file if the
+  /// gzip stream is damaged there (its CRC and length come last).
+  std::vector<std::string> check_end();
 
   /// Inflates a gzip'd file into a nameless file in `folder` and reads from there on; plain files are left as they are.
   /// Throws InputError if the file is damaged, IoError if the folder does not take it.

@@ -1,10 +1,15 @@
 #include "formats/value_check.hpp"
 
+#include "core/parallel.hpp"
+#include "formats/kept_series.hpp"
 #include "formats/nifti_image.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,6 +30,15 @@ struct IntensityClass {
   std::vector<double> curve;  ///< sum over the voxels that are not bad; empty while there is none
 };
 
+/// What is seen of a voxel's curve by itself.
+struct VoxelFacts {
+  double mean = 0.0;
+  std::size_t place = 0;  ///< its class
+  bool inside = false;    ///< of the mask
+  bool bad = false;
+  bool varying = false;
+};
+
 /// Classes over the whole range of float32 means: 16 to the octave on either side of 0, so that Otsu's threshold,
 /// placed between classes, is exact to 5 %.
 class Classes {
@@ -38,13 +52,13 @@ class Classes {
     return mean > 0.0 ? half + step : half - step;
   }
 
-  IntensityClass& at(std::size_t place) { return classes_[place]; }
-  void add(std::size_t place, std::span<const float> curve, bool bad) {
-    IntensityClass& one = classes_[place];
+  void add(const VoxelFacts& voxel, std::span<const float> curve) {
+    IntensityClass& one = classes_[voxel.place];
     ++one.voxels;
-    one.bad += bad;
-    one.varying += std::any_of(curve.begin(), curve.end(), [&](float value) { return value != curve.front(); });
-    if (bad) return;
+    one.bad += voxel.bad;
+    one.varying += voxel.varying;
+    one.sum_of_means += voxel.mean;
+    if (voxel.bad) return;
     if (one.curve.empty()) one.curve.resize(frames_);
     for (std::size_t t = 0; t < frames_; ++t) one.curve[t] += curve[t];
   }
@@ -96,39 +110,63 @@ class Classes {
   std::vector<IntensityClass> classes_;
 };
 
+VoxelFacts look_at(std::span<const float> curve, float floor, float ceiling) {
+  // Lanes of their own, so that all goes in vectors.
+  constexpr std::size_t lanes = 8;
+  std::array<double, lanes> sums{};
+  std::array<std::int32_t, lanes> finite{}, unusable{}, differing{};
+  const auto look = [&](std::size_t lane, float value) {
+    const bool number = std::abs(value) < HUGE_VALF;
+    unusable[lane] += !number | (value >= ceiling) | (value <= floor);
+    differing[lane] += value != curve.front();
+    sums[lane] += static_cast<double>(number ? value : 0.0f);
+    finite[lane] += number;
+  };
+  std::size_t t = 0;
+  for (; t + lanes <= curve.size(); t += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) look(lane, curve[t + lane]);
+  for (std::size_t lane = 0; t < curve.size(); ++t, ++lane) look(lane, curve[t]);
+  const auto total = [](const auto& parts) { return std::accumulate(parts.begin(), parts.end(), parts[0] - parts[0]); };
+  VoxelFacts facts;
+  facts.mean = total(finite) == 0 ? 0.0 : total(sums) / total(finite);
+  facts.place = Classes::place(facts.mean);
+  facts.inside = true;
+  facts.bad = total(unusable) > 0;
+  facts.varying = total(differing) > 0;
+  return facts;
+}
+
 /// Reads all voxels once. With a mask, the voxels outside it are not counted at all.
-Classes read_classes(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch) {
+Classes read_classes(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch, int threads,
+                     std::vector<std::string>& warnings) {
   NiftiReader image(series.image);
   std::optional<NiftiReader> mask;
   if (!series.mask.empty()) mask.emplace(series.mask);
   const auto frames = static_cast<std::size_t>(image.frames());
   const bool signal = series.kind == SeriesKind::signal;
   const bool needs_logarithm = signal && series.modality == Modality::mr;
+  const float floor = needs_logarithm ? 0.0f : -HUGE_VALF;
   const float ceiling = signal ? image.info().header.ceiling() : HUGE_VALF;
   Classes classes(frames);
   std::vector<float> values, inside;
   const std::int64_t slices = image.extent()[2], step = image.slices_within(memory_bytes);
   if (step < slices && !scratch.empty()) image.inflate_into(scratch);
   for (std::int64_t z = 0; z < slices; z += step) {
-    image.read_slab(z, std::min(step, slices - z), values);
+    image.read_slab(z, std::min(step, slices - z), values, threads);
     if (mask) mask->read_slab(z, std::min(step, slices - z), inside);
-    for (std::size_t voxel = 0; voxel * frames < values.size(); ++voxel) {
-      if (mask && !(inside[voxel] > 0.5f)) continue;
-      const std::span<const float> curve(values.data() + voxel * frames, frames);
-      double sum = 0.0;
-      std::size_t finite = 0, unusable = 0;
-      for (const float value : curve) {
-        unusable += !std::isfinite(value) || value >= ceiling || (needs_logarithm && value <= 0.0f);
-        if (!std::isfinite(value)) continue;
-        sum += value;
-        ++finite;
-      }
-      const double mean = finite == 0 ? 0.0 : sum / static_cast<double>(finite);
-      const std::size_t place = Classes::place(mean);
-      classes.at(place).sum_of_means += mean;
-      classes.add(place, curve, unusable > 0);
-    }
+    const auto curve = [&](std::size_t voxel) {
+      return std::span<const float>(values).subspan(voxel * frames, frames);
+    };
+    std::vector<VoxelFacts> voxels(values.size() / frames);
+    parallel_blocks(voxels.size(), 4096, threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t v = begin; v < end; ++v)
+        if (!mask || inside[v] > 0.5f) voxels[v] = look_at(curve(v), floor, ceiling);
+    });
+    for (std::size_t v = 0; v < voxels.size(); ++v)
+      if (voxels[v].inside) classes.add(voxels[v], curve(v));
   }
+  for (auto& warning : image.check_end()) warnings.push_back(std::move(warning));
+  if (step >= slices) keep_series(series.image, std::move(values));
   return classes;
 }
 
@@ -177,8 +215,10 @@ bool shows_bolus(const Series& series, std::vector<double> curve) {
 
 }  // namespace
 
-ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch) {
-  const Classes classes = read_classes(series, memory_bytes, scratch);
+ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, const std::filesystem::path& scratch,
+                               int threads) {
+  ValueCheck check;
+  const Classes classes = read_classes(series, memory_bytes, scratch, threads, check.warnings);
   const bool hounsfield = series.kind == SeriesKind::signal && series.modality == Modality::ct;
   const IntensityClass total =
       !series.mask.empty() ? classes.above(0)
@@ -188,7 +228,6 @@ ValueCheck check_series_values(const Series& series, std::size_t memory_bytes, c
   const std::string region = !series.mask.empty() ? "voxels of its mask"
                              : hounsfield         ? "voxels of soft tissue (5 to 90 HU)"
                                                   : "voxels above Otsu's threshold";
-  ValueCheck check;
   check.mask_voxels = total.voxels;
   check.bad_voxels = total.bad;
   if (classes.above(0).varying == 0) {

@@ -31,7 +31,8 @@ struct ValueCheck {
 /// averaged over three frames (a passage lasts longer than one), stays under 3 SD of its baseline. The mean curve is
 /// judged because among thousands of noisy voxels some always pass 3 SD by chance. A gzip'd series of more than one
 /// slab is inflated once into a nameless file in `scratch`, if that is given.
+/// The values of one that fits into one slab are kept for its import (formats/kept_series.hpp).
 ValueCheck check_series_values(const Series& series, std::size_t memory_bytes = std::size_t{256} << 20,
-                               const std::filesystem::path& scratch = {});
+                               const std::filesystem::path& scratch = {}, int threads = 1);
 
 }  // namespace perfpipe

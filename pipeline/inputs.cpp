@@ -2,6 +2,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/hash.hpp"
+#include "formats/nifti_file.hpp"
 #include "formats/value_check.hpp"
 
 #include <algorithm>
@@ -39,15 +40,20 @@ std::string verdict_key(const Series& series) {
 }
 
 /// Judges the values of one series; {"findings": [...], "warnings": [...]}.
-json judge(const Job& job, const Series& series) {
+json judge(const Job& job, const Series& series, int threads) {
   try {
     // In a run the output folder is there, and room for the series will be needed in it anyway.
     const auto store = job.output / "store";
     const ValueCheck check = check_series_values(series, static_cast<std::size_t>(job.slab_mebibytes) << 20,
-                                                 fs::is_directory(store) ? store : fs::path());
+                                                 fs::is_directory(store) ? store : fs::path(), threads);
     return {{"findings", check.findings.lines()}, {"warnings", check.warnings}};
   } catch (const InputError& error) {
-    return {{"findings", {error.what()}}, {"warnings", json::array()}};
+    // What ends early is told with both sizes, which only the whole stream shows.
+    Findings findings;
+    std::vector<std::string> warnings;
+    check_nifti_file(series.image, findings, warnings);
+    if (findings.empty()) findings.add(series.image.string(), error.what());
+    return {{"findings", findings.lines()}, {"warnings", warnings}};
   }
 }
 
@@ -87,7 +93,7 @@ void check_stages(const Job& job, Cohort& cohort, const std::vector<Series>& unu
 
 }  // namespace
 
-CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
+CheckedInputs check_inputs(const Job& job, Communicator& communicator, int threads) {
   CheckedInputs inputs;
   Findings findings;
   json plan_of_checks;
@@ -117,7 +123,7 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator) {
     if (!mine_to_do(i) || series.image.empty()) continue;
     const std::string key = verdict_key(series);
     const auto known = cache.find("series " + series.name);
-    json verdict = known != cache.end() && known->value("key", "") == key ? *known : judge(job, series);
+    json verdict = known != cache.end() && known->value("key", "") == key ? *known : judge(job, series, threads);
     verdict["key"] = key;
     mine["values"][series.name] = std::move(verdict);
   }

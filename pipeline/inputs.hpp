@@ -16,6 +16,6 @@ struct CheckedInputs {
 /// files of its share of the series (what was judged before and has not changed since is not read again: the verdicts
 /// are kept in OUT/store/inputs.json). All findings of all series are thrown together on rank 0, as InputError, before
 /// any work; on other ranks the call then does not return. Under `on_error: skip` bad series are left out instead.
-CheckedInputs check_inputs(const Job& job, Communicator& communicator);
+CheckedInputs check_inputs(const Job& job, Communicator& communicator, int threads);
 
 }  // namespace perfpipe

@@ -166,7 +166,7 @@ class JobRun {
       lock = std::make_unique<OutputLock>(job_.output);
       remove_leftovers(job_.output);
     }
-    inputs_ = check_inputs(job_, comm_);
+    inputs_ = check_inputs(job_, comm_, info_.threads);
     if (lock) lock->keep();
     plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
     if (mode == RunMode::validate) {

@@ -267,10 +267,7 @@ class Aif final : public StageWith<AifOptions> {
   /// Time to the peak of the mean curve over the mask, in s from the grid's first sample; nothing without a peak.
   static std::optional<double> mean_peak(const CurveSlabs& slabs, const std::vector<std::uint8_t>& mask,
                                          const TimeGrid& grid) {
-    std::vector<double> mean(static_cast<std::size_t>(grid.samples), 0.0);
-    slabs.for_each(mask, [&](std::int64_t, std::span<const float> curve) {
-      for (std::size_t t = 0; t < curve.size(); ++t) mean[t] += curve[t];
-    });
+    const auto mean = slabs.sum(mask);
     const auto top = std::max_element(mean.begin(), mean.end());
     if (!(*top > 0.0)) return std::nullopt;
     return grid.dt * static_cast<double>(top - mean.begin());

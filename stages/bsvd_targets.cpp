@@ -45,7 +45,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     StageType type;
     type.name = "bsvd_targets";
     type.scope = Scope::patient;
-    type.version = 4;
+    type.version = 5;
     type.summary = "Deconvolves the tissue curves by the AIF: maps of CBF, CBV, MTT and Tmax.";
     type.reference =
         "bsvd, osvd: Wu et al., Magn Reson Med 50:164 (2003); ssvd: Ostergaard et al., Magn Reson Med 36:715 (1996); "
@@ -120,9 +120,12 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   std::vector<std::filesystem::path> files(const TaskInfo& task, const Cohort& cohort) const override {
     if (options_.method != "file") return {};
     const auto& target = cohort.series[static_cast<std::size_t>(task.series)].target;
-    std::vector<std::filesystem::path> files(target.begin(), target.end());
-    for (const auto& map : target)
+    std::vector<std::filesystem::path> files;
+    for (const auto& map : target) {
+      if (map.empty()) continue;
+      files.push_back(map);
       if (std::filesystem::exists(sidecar_of(map))) files.push_back(sidecar_of(map));
+    }
     return files;
   }
   void check(const Cohort& cohort, Findings& findings) const override {
@@ -130,11 +133,14 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     for (const auto& series : cohort.series)
       for (Parameter p : all_parameters) {
         const auto& map = series.target[index(p)];
+        if (map.empty() && follows(p, series)) continue;
         if (map.empty())
-          findings.add(series.image.string(),
-                       fmt::format("bsvd_targets.method = file, but there is no {} map on its grid beside the series; "
-                                   "add ..._desc-target_{}.nii.gz",
-                                   facts(p).label, name(p)));
+          findings.add(
+              series.image.string(),
+              fmt::format("bsvd_targets.method = file, but there is no {} map on its grid beside the series; "
+                          "add ..._desc-target_{}.nii.gz{}",
+                          facts(p).label, name(p),
+                          p == Parameter::tmax ? "" : " (one of CBF, CBV and MTT follows from the other two)"));
         else if (const auto units = units_of(p, map, findings); !target_factor(p, units, options_.density))
           findings.add(sidecar_of(map).string(),
                        fmt::format("Units = \"{}\" of a {} map; known are {}: correct them, or give "
@@ -216,26 +222,47 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                                    {"warnings", context.warnings()}});
   }
 
+  /// Whether a map that is missing follows from the others (fill_by_central_volume).
+  static bool follows(Parameter p, const Series& series) {
+    const auto& target = series.target;
+    return p != Parameter::tmax && target[index(Parameter::cbf)].empty() + target[index(Parameter::cbv)].empty() +
+                                           target[index(Parameter::mtt)].empty() ==
+                                       1;
+  }
+
   static std::filesystem::path sidecar_of(const std::filesystem::path& map) {
     return map.parent_path() / (nifti_stem(map) + ".json");
   }
-  /// Units of a map by the job, else by its sidecar, else ours.
-  std::string units_of(Parameter p, const std::filesystem::path& map, Findings& findings) const {
+  /// Units of a map by the job, else by its sidecar; empty if neither says.
+  std::string given_units(Parameter p, const std::filesystem::path& map, Findings& findings) const {
     if (options_.units(p) != "sidecar") return options_.units(p);
     const auto sidecar = sidecar_of(map);
-    const auto units = std::filesystem::exists(sidecar) ? read_sidecar(sidecar, findings).units : std::string();
+    return std::filesystem::exists(sidecar) ? read_sidecar(sidecar, findings).units : std::string();
+  }
+  /// The same, or ours.
+  std::string units_of(Parameter p, const std::filesystem::path& map, Findings& findings) const {
+    const auto units = given_units(p, map, findings);
     return units.empty() ? std::string(facts(p).units) : units;
   }
 
   void copy_maps(StageContext& context) const {
     const auto mask = context.store().open("brain_mask").read<std::uint8_t>("brain_mask");
+    std::array<std::vector<float>, 4> maps;
+    std::array<std::int64_t, 3> extent{};
     for (Parameter p : all_parameters) {
-      NiftiReader reader(context.series().target[index(p)]);
-      const auto extent = reader.extent();
-      std::vector<float> map;
+      const auto& file = context.series().target[index(p)];
+      if (file.empty()) continue;
+      NiftiReader reader(file);
+      extent = reader.extent();
+      auto& map = maps[index(p)];
       reader.read_slab(0, extent[2], map);
       Findings findings;
-      const auto units = units_of(p, context.series().target[index(p)], findings);
+      const auto units = units_of(p, file, findings);
+      if (given_units(p, file, findings).empty())
+        context.warn(
+            fmt::format("the {} map has no units, neither in a JSON beside it nor in the job "
+                        "(bsvd_targets.{}_units): taken for {}",
+                        facts(p).label, name(p), units));
       const double factor = target_factor(p, units, options_.density).value();
       std::int64_t not_finite = 0;
       for (std::size_t v = 0; v < map.size(); ++v) {
@@ -246,8 +273,12 @@ class BsvdTargets final : public StageWith<TargetOptions> {
         context.warn(
             fmt::format("{} voxel(s) of the {} map are not finite and count as 0", not_finite, facts(p).label));
       context.log().info(fmt::format("{}: {} map in {}", context.task().id(), facts(p).label, units));
-      context.output().write<float>(map_spec(p), {extent[2], extent[1], extent[0]}, map);
     }
+    if (const auto made = fill_by_central_volume(maps))
+      context.warn(
+          fmt::format("there is no {} map: it is computed from the other two of CBF, CBV and MTT", facts(*made).label));
+    for (Parameter p : all_parameters)
+      context.output().write<float>(map_spec(p), {extent[2], extent[1], extent[0]}, maps[index(p)]);
     finish(context, 0);
   }
 };

@@ -87,16 +87,37 @@ PERFPIPE_SIMD void product_of_doubles(const double* a, std::size_t rows, std::si
   product<Doubles, 6>(a, rows, inner, b, columns, panel, out, false);
 }
 
+#ifdef PERFPIPE_SIMD_CLONES
+[[gnu::target("arch=x86-64-v4")]] void product_of_doubles_by_avx512(const double* a, std::size_t rows,
+                                                                    std::size_t inner, const double* b,
+                                                                    std::size_t columns, double* panel, double* out) {
+  product<Doubles, 14>(a, rows, inner, b, columns, panel, out, false);
+}
+#endif
+
 }  // namespace simd
+
+namespace {
+
+/// Whether the functions for AVX-512 may be called.
+bool has_avx512() {
+#ifdef PERFPIPE_SIMD_CLONES
+  static const bool all = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl");
+  return all;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
 
 void multiply_columns(const float* a, std::size_t rows, std::size_t inner, const float* b, std::size_t columns,
                       float* out, bool add) {
   std::vector<float> panel(inner * simd::lanes);
 #ifdef PERFPIPE_SIMD_CLONES
-  static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                             __builtin_cpu_supports("avx512vl");
-  if (avx512) return simd::product_of_floats_by_avx512(a, rows, inner, b, columns, panel.data(), out, add);
+  if (has_avx512()) return simd::product_of_floats_by_avx512(a, rows, inner, b, columns, panel.data(), out, add);
 #endif
   simd::product_of_floats(a, rows, inner, b, columns, panel.data(), out, add);
 }
@@ -104,6 +125,9 @@ void multiply_columns(const float* a, std::size_t rows, std::size_t inner, const
 void multiply_columns(const double* a, std::size_t rows, std::size_t inner, const double* b, std::size_t columns,
                       double* out) {
   std::vector<double> panel(inner * simd::lanes / 2);
+#ifdef PERFPIPE_SIMD_CLONES
+  if (has_avx512()) return simd::product_of_doubles_by_avx512(a, rows, inner, b, columns, panel.data(), out);
+#endif
   simd::product_of_doubles(a, rows, inner, b, columns, panel.data(), out);
 }
 

@@ -61,7 +61,7 @@ enum class NoteKind { information, warning };
 /// Builds the page from top to bottom. All text parameters are plain text.
 class HtmlPage {
  public:
-  HtmlPage(std::string title, std::string subtitle);
+  HtmlPage(std::string title, std::string subtitle, int threads = 1);
 
   /// Starts a section; its title goes into the table of contents.
   void section(const std::string& title);
@@ -89,6 +89,7 @@ class HtmlPage {
  private:
   std::string title_;
   std::string subtitle_;
+  int threads_;
   std::vector<std::string> sections_;
   std::string body_;
   bool in_section_ = false;

@@ -1,6 +1,8 @@
 // import: a NIfTI series becomes concentration curves, frame times and a brain mask.
 #include "core/parallel.hpp"
+#include "core/slabs.hpp"
 #include "core/stage.hpp"
+#include "formats/kept_series.hpp"
 #include "formats/nifti_image.hpp"
 #include "stages/brain_mask.hpp"
 #include "stages/concentration.hpp"
@@ -8,6 +10,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -18,13 +23,24 @@ struct ImportOptions {
   std::string mask = "auto";
 };
 
+void add_to(std::span<double> sum, std::span<const float> values) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
+}
+
 /// Slabs of a series; a series that fits into one slab is read once, however many passes there are. A gzip'd one that
 /// does not is inflated once, into the store's folder.
 class SlabSource {
  public:
   SlabSource(const std::filesystem::path& image, const JobInfo& job)
       : reader_(image), slices_(reader_.slices_within(job.slab_bytes)), threads_(job.threads) {
-    if (slices_ < reader_.extent()[2]) reader_.inflate_into(job.output / "store");
+    auto kept = take_kept_series(image);
+    if (slices_ < reader_.extent()[2]) {
+      reader_.inflate_into(job.output / "store");
+    } else if (kept) {
+      slab_ = std::move(*kept);
+      z_ = 0;
+      count_ = slices_;
+    }
   }
   std::int64_t frames() const { return reader_.frames(); }
   std::int64_t slices() const { return slices_; }
@@ -35,6 +51,7 @@ class SlabSource {
     const auto edge = [&](std::size_t axis) { return std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]); };
     return 0.5 * (edge(0) + edge(1));
   }
+  int threads() const { return threads_; }
   const std::vector<float>& read(std::int64_t z, std::int64_t count) {
     if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
     z_ = z;
@@ -58,7 +75,7 @@ class Import final : public StageWith<ImportOptions> {
     StageType type;
     type.name = "import";
     type.scope = Scope::patient;
-    type.version = 3;
+    type.version = 4;
     type.summary =
         "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds "
         "the brain mask.";
@@ -142,6 +159,7 @@ class Import final : public StageWith<ImportOptions> {
     std::int64_t bad = 0;
     const float ceiling = source.ceiling();
     std::vector<double> mean_concentration(static_cast<std::size_t>(frames), 0.0);
+    WriteBehind writer(context.job().threads);
     // The series comes in thick slabs and is worked on in thin ones.
     const std::int64_t thin = context.slab_slices(ny * nx * frames * static_cast<std::int64_t>(sizeof(float)));
     for (std::int64_t z = 0, count = 0; z < nz; z += count) {
@@ -172,15 +190,20 @@ class Import final : public StageWith<ImportOptions> {
               if (!good) slab_mask[v] = 2;  // left out of the mask below
             }
           });
+      parallel_sums(static_cast<std::size_t>(voxels), static_cast<std::size_t>(ny * nx), context.job().threads,
+                    mean_concentration, [&](std::size_t begin, std::size_t end, std::span<double> sum) {
+                      for (std::size_t v = begin; v < end; ++v)
+                        if (slab_mask[v] == 1)
+                          add_to(sum, std::span<const float>(concentration).subspan(v * sum.size(), sum.size()));
+                    });
       for (std::int64_t v = 0; v < voxels; ++v) {
-        if (slab_mask[v] == 1)
-          for (std::int64_t t = 0; t < frames; ++t)
-            mean_concentration[static_cast<std::size_t>(t)] += concentration[static_cast<std::size_t>(v * frames + t)];
         bad += slab_mask[v] == 2;
         slab_mask[v] = slab_mask[v] == 1;
       }
-      output.write_slab<float>("concentration", z, concentration);
+      writer.start(
+          [&output, z, values = std::move(concentration)] { output.write_slab<float>("concentration", z, values); });
     }
+    writer.finish();
     report_bad_voxels(context, series, bad, mask_voxels);
     for (auto& c : mean_concentration) c /= static_cast<double>(mask_voxels - bad);
 
@@ -220,22 +243,29 @@ class Import final : public StageWith<ImportOptions> {
   static std::vector<double> mean_curve(SlabSource& source, const Extent& extent,
                                         const std::vector<std::uint8_t>& mask) {
     const auto& [nz, ny, nx] = extent;
-    const std::int64_t frames = source.frames();
-    std::vector<double> sum(static_cast<std::size_t>(frames), 0.0);
-    std::int64_t voxels = 0;
+    const auto frames = static_cast<std::size_t>(source.frames());
+    std::vector<double> mean(frames + 1, 0.0);  // and the number of voxels
     for (std::int64_t z = 0; z < nz; z += source.slices()) {
       const std::int64_t count = std::min(source.slices(), nz - z);
-      const auto& slab = source.read(z, count);
-      for (std::int64_t v = 0; v < count * ny * nx; ++v) {
-        if (!mask.empty() && mask[static_cast<std::size_t>(z * ny * nx + v)] == 0) continue;
-        const float* const curve = slab.data() + v * frames;
-        if (!std::all_of(curve, curve + frames, [](float s) { return std::isfinite(s); })) continue;
-        ++voxels;
-        for (std::int64_t t = 0; t < frames; ++t) sum[static_cast<std::size_t>(t)] += curve[t];
-      }
+      const std::span<const float> slab = source.read(z, count);
+      parallel_sums(static_cast<std::size_t>(count * ny * nx), static_cast<std::size_t>(ny * nx), source.threads(),
+                    mean, [&](std::size_t begin, std::size_t end, std::span<double> sum) {
+                      for (std::size_t v = begin; v < end; ++v) {
+                        if (!mask.empty() && mask[static_cast<std::size_t>(z * ny * nx) + v] == 0) continue;
+                        const auto curve = slab.subspan(v * frames, frames);
+                        // Counted, not searched for: that goes in vectors.
+                        if (std::count_if(curve.begin(), curve.end(),
+                                          [](float s) { return std::abs(s) < HUGE_VALF; }) != source.frames())
+                          continue;
+                        add_to(sum.first(frames), curve);
+                        sum[frames] += 1.0;
+                      }
+                    });
     }
-    for (auto& s : sum) s /= static_cast<double>(std::max<std::int64_t>(voxels, 1));
-    return sum;
+    const double voxels = std::max(mean.back(), 1.0);
+    mean.pop_back();
+    for (auto& m : mean) m /= voxels;
+    return mean;
   }
 
   /// Mean of `count` frames from `first` on, (z, y, x).
@@ -246,12 +276,14 @@ class Import final : public StageWith<ImportOptions> {
     for (std::int64_t z = 0; z < nz; z += source.slices()) {
       const std::int64_t slices = std::min(source.slices(), nz - z);
       const auto& slab = source.read(z, slices);
-      for (std::int64_t v = 0; v < slices * ny * nx; ++v) {
-        double sum = 0.0;
-        for (std::int64_t t = first; t < first + count; ++t)
-          sum += slab[static_cast<std::size_t>(v * source.frames() + t)];
-        image[static_cast<std::size_t>(z * ny * nx + v)] = static_cast<float>(sum / static_cast<double>(count));
-      }
+      parallel_blocks(static_cast<std::size_t>(slices * ny * nx), 4096, source.threads(),
+                      [&](std::size_t begin, std::size_t end) {
+                        for (std::size_t v = begin; v < end; ++v) {
+                          const float* const curve = slab.data() + static_cast<std::int64_t>(v) * source.frames();
+                          image[static_cast<std::size_t>(z * ny * nx) + v] = static_cast<float>(
+                              std::accumulate(curve + first, curve + first + count, 0.0) / static_cast<double>(count));
+                        }
+                      });
     }
     return image;
   }

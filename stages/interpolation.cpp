@@ -7,6 +7,7 @@
 #include "stages/resampling.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -66,21 +67,26 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     output.create(tissue_curves_spec(), {nz, dims[1], dims[2], samples});
     const std::int64_t step =
         context.slab_slices(plane * (frames + samples) * static_cast<std::int64_t>(sizeof(float)));
+    WriteBehind writer(context.job().threads);
     const auto read = [&](std::int64_t z, std::int64_t count) {
       return input.read_slab<float>("concentration", z, count);
     };
     for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t count, const auto& slab) {
       std::vector<float> curves(static_cast<std::size_t>(count * plane * samples));
-      parallel_blocks(
-          static_cast<std::size_t>(count * plane), 4096, context.job().threads,
-          [&](std::size_t begin, std::size_t end) {
-            for (std::size_t v = begin; v < end; ++v)
-              resampler.apply(
-                  {slab.data() + v * static_cast<std::size_t>(frames), static_cast<std::size_t>(frames)},
-                  {curves.data() + v * static_cast<std::size_t>(samples), static_cast<std::size_t>(samples)});
-          });
-      output.write_slab<float>("tissue_curves", z, curves);
+      parallel_blocks(static_cast<std::size_t>(count * plane), 4096, context.job().threads,
+                      [&](std::size_t begin, std::size_t end) {
+                        for (std::size_t v = begin; v < end; ++v) {
+                          const std::span<const float> curve(slab.data() + v * static_cast<std::size_t>(frames),
+                                                             static_cast<std::size_t>(frames));
+                          // Outside the brain all is zero, and stays so.
+                          if (std::count(curve.begin(), curve.end(), 0.0f) == frames) continue;
+                          resampler.apply(curve, {curves.data() + v * static_cast<std::size_t>(samples),
+                                                  static_cast<std::size_t>(samples)});
+                        }
+                      });
+      writer.start([&output, z, values = std::move(curves)] { output.write_slab<float>("tissue_curves", z, values); });
     });
+    writer.finish();
     const auto acquired = acquisition(times);
     output.set_metadata({{"start_s", choice.grid.start},
                          {"dt_s", options_.dt},

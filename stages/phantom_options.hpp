@@ -15,6 +15,7 @@ struct PhantomOptions {
   std::int64_t tile = 16;                        ///< voxels, edge of a tile of kudo (32) and study
   std::string modality = "mr";                   ///< mr | ct
   std::int64_t patients = 11;                    ///< as many as the paper's cohort
+  std::int64_t scan = 1;                         ///< the same patients scanned again: other noise
   std::vector<std::int64_t> size{128, 128, 20};  ///< voxels in x, y, z
   double field_of_view = 224.0;                  ///< mm in x; voxels are square in the plane
   double slice_thickness = 5.0;                  ///< mm

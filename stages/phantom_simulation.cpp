@@ -149,7 +149,7 @@ PhantomPatient simulate_patient(const PhantomOptions& options, std::uint64_t see
   const double venous_delay = veins.uniform(2.0, 4.0);
   BolusConvolution convolution(p.input, p.times.back());
   const bool ct = options.modality == "ct";
-  Random noise = stream("noise");
+  Random noise = stream((options.scan == 1 ? "noise" : "noise/" + std::to_string(options.scan)).c_str());
   std::vector<double> concentration(frames), blood(frames);
   p.signal.resize(head.tissue.size() * frames);
   for (std::size_t i = 0; i < head.tissue.size(); ++i) {

@@ -68,7 +68,8 @@ class Report final : public StageWith<ReportOptions> {
     HtmlPage page(
         "Perfusion estimation",
         fmt::format("{} series of {} subjects, {} layout · perfpipe {} · seed {} · for research use, not for diagnosis",
-                    cohort.series.size(), cohort.subjects().size(), cohort.layout, version, context.job().seed));
+                    cohort.series.size(), cohort.subjects().size(), cohort.layout, version, context.job().seed),
+        context.job().threads);
     add_results(context, page, trainings);
     add_patients(context, page);
     if (!trainings.empty()) {

@@ -45,4 +45,27 @@ std::optional<double> target_factor(Parameter p, const std::string& units, doubl
   return p == Parameter::cbf || p == Parameter::cbv ? 1.0 / density : 1e-3;
 }
 
+std::optional<Parameter> fill_by_central_volume(std::array<std::vector<float>, 4>& maps) {
+  auto& cbf = maps[index(Parameter::cbf)];
+  auto& cbv = maps[index(Parameter::cbv)];
+  auto& mtt = maps[index(Parameter::mtt)];
+  if (cbf.empty() + cbv.empty() + mtt.empty() != 1) return std::nullopt;
+  const auto ratio = [](float above, float below) { return below > 0.0f ? 60.0f * above / below : 0.0f; };
+  const auto fill = [](const std::vector<float>& a, const std::vector<float>& b, const auto& f) {
+    std::vector<float> map(a.size());
+    std::transform(a.begin(), a.end(), b.begin(), map.begin(), f);
+    return map;
+  };
+  if (cbf.empty()) {
+    cbf = fill(cbv, mtt, ratio);
+    return Parameter::cbf;
+  }
+  if (mtt.empty()) {
+    mtt = fill(cbv, cbf, ratio);
+    return Parameter::mtt;
+  }
+  cbv = fill(cbf, mtt, [](float flow, float time) { return flow * time / 60.0f; });
+  return Parameter::cbv;
+}
+
 }  // namespace perfpipe

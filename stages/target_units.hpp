@@ -3,6 +3,7 @@
 
 #include "core/parameters.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,5 +17,10 @@ std::vector<std::string> target_units(Parameter p);
 /// not matter ("mL/100 g/min"), nor does the order behind the first slash ("ml/min/100g"). 100 ml of tissue weigh 100 ρ
 /// g, ρ the density (CAPLEX Q.PH1.011) in g/ml.
 std::optional<double> target_factor(Parameter p, const std::string& units, double density);
+
+/// The one of CBF, CBV and MTT that is missing (empty), from the other two, by the central volume theorem: CBV = CBF
+/// MTT / 60 in our units; 0 where the divisor is not above 0. Nothing is done unless exactly one is missing. Returns
+/// which.
+std::optional<Parameter> fill_by_central_volume(std::array<std::vector<float>, 4>& maps);
 
 }  // namespace perfpipe

@@ -155,6 +155,38 @@ TEST_F(Ct, OtherSoftwaresMapsAreTheTargetsInOurUnits) {
   EXPECT_GT(inside, 1000u);
 }
 
+TEST_F(Ct, OneMapThatIsMissingFollowsFromTwoOthers) {
+  ASSERT_TRUE(ended(*result, 0));
+  EXPECT_NE(result->err.find("the CBV map has no units"), std::string::npos) << "assumed, and said so";
+  EXPECT_EQ(result->err.find("the CBF map has no units"), std::string::npos) << "its sidecar has them";
+  const std::string maps = session_folder(1) + "perfusion-maps/" + session(1);
+  const auto job = [](const char* methods) {
+    return std::string(
+               "output: derived\ncohort: {path: cohort, patients: [sub-stroke0001]}\n"
+               "stages: [import, interpolation, aif, bsvd_targets: {as: vendor, method: file, ") +
+           methods + "}, export]\n";
+  };
+  folder->write("derived.yaml", job("mtt_units: ms"));
+  fs::rename(*folder / (maps + "_cbv.nii.gz"), *folder / "cbv.nii.gz");
+  const auto derived = run_perfpipe(*folder, {"derived.yaml"});
+  fs::rename(*folder / (maps + "_mtt.nii.gz"), *folder / "mtt.nii.gz");
+  const auto two_missing = run_perfpipe(*folder, {"derived.yaml"});
+  fs::rename(*folder / "cbv.nii.gz", *folder / (maps + "_cbv.nii.gz"));
+  fs::rename(*folder / "mtt.nii.gz", *folder / (maps + "_mtt.nii.gz"));
+  ASSERT_TRUE(ended(derived, 0, {"there is no CBV map: it is computed from the other two"}));
+  EXPECT_TRUE(ended(two_missing, 3, {"there is no MTT map", "desc-target_mtt", "follows from the other two"}));
+  const fs::path made = *folder / ("derived/derivatives/sub-stroke0001/ses-01/perf/" + session(1) + "_desc-vendor_");
+  const auto cbf = image_values<float>(made.string() + "cbf.nii.gz"),
+             mtt = image_values<float>(made.string() + "mtt.nii.gz");
+  const auto cbv = image_values<float>(made.string() + "cbv.nii.gz");
+  std::size_t inside = 0;
+  for (std::size_t v = 0; v < cbv.size(); ++v) {
+    inside += cbv[v] > 0.0f;
+    ASSERT_NEAR(cbv[v], cbf[v] * mtt[v] / 60.0f, 1e-4f * (1.0f + cbv[v]));
+  }
+  EXPECT_GT(inside, 1000u);
+}
+
 TEST_F(Ct, AVenousTableScalesTheAifAndMustCoverTheSeries) {
   folder->write("vof.yaml",
                 "output: with_vof\n"

@@ -126,14 +126,20 @@ inline std::vector<std::string> mpirun_words(int ranks, std::vector<std::string>
   return words;
 }
 
+/// HDF5 says errors itself, on the terminal, where it is not told otherwise in each thread.
+inline CommandResult without_foreign_words(CommandResult result) {
+  EXPECT_EQ(result.err.find("HDF5-DIAG"), std::string::npos) << result.err;
+  return result;
+}
+
 /// perfpipe in the folder, without a launcher.
 inline CommandResult run_perfpipe(const TempFolder& folder, std::vector<std::string> arguments, double limit = 60.0) {
-  return run_command(perfpipe_words(std::move(arguments)), options_in(folder), limit);
+  return without_foreign_words(run_command(perfpipe_words(std::move(arguments)), options_in(folder), limit));
 }
 
 inline CommandResult run_ranks(const TempFolder& folder, int ranks, std::vector<std::string> arguments,
                                double limit = 60.0) {
-  return run_command(mpirun_words(ranks, std::move(arguments)), options_in(folder), limit);
+  return without_foreign_words(run_command(mpirun_words(ranks, std::move(arguments)), options_in(folder), limit));
 }
 
 // ---- Looking at what came of it. ----

@@ -47,6 +47,26 @@ TEST(SimulatePatient, PatientsAndSeedsDiffer) {
   EXPECT_NE(a.truth[0], simulate_patient(small(), 8, 1).truth[0]);
 }
 
+TEST(SimulatePatient, AnotherScanHasTheSamePatientAndOtherNoiseOfTheSameSize) {
+  PhantomOptions options = small();
+  const auto first = simulate_patient(options, 7, 1);
+  options.scan = 2;
+  const auto second = simulate_patient(options, 7, 1);
+  EXPECT_EQ(first.truth, second.truth);
+  EXPECT_EQ(first.times, second.times);
+  EXPECT_EQ(first.aif, second.aif);
+  double squares = 0.0;
+  std::size_t differing = 0;
+  for (std::size_t i = 0; i < first.signal.size(); ++i) {
+    const double difference = static_cast<double>(first.signal[i]) - static_cast<double>(second.signal[i]);
+    if (first.signal[i] < 20.0 * first.noise_sd) continue;  // where Rician noise is Gaussian
+    ++differing;
+    squares += difference * difference;
+  }
+  ASSERT_GT(differing, 1000u);
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(differing)) / first.noise_sd, std::sqrt(2.0), 0.05);
+}
+
 TEST(SimulatePatient, DrawsWithinTheRangesOfItsOptions) {
   PhantomOptions options = small();
   options.size = {16, 16, 1};

@@ -30,5 +30,23 @@ TEST(TargetUnits, OthersAreNotGuessedAt) {
   EXPECT_FALSE(target_factor(Parameter::tmax, "min", 1.04));
 }
 
+TEST(CentralVolume, GivesTheOneThatIsMissing) {
+  const std::array<std::vector<float>, 4> all{
+      std::vector<float>{60.0f, 0.0f, 20.0f}, {4.0f, 0.0f, 2.0f}, {4.0f, 0.0f, 6.0f}, {1.0f, 2.0f, 3.0f}};
+  for (Parameter missing : {Parameter::cbf, Parameter::cbv, Parameter::mtt}) {
+    auto maps = all;
+    maps[index(missing)].clear();
+    EXPECT_EQ(fill_by_central_volume(maps), missing);
+    for (std::size_t v = 0; v < 3; ++v)
+      EXPECT_FLOAT_EQ(maps[index(missing)][v], all[index(missing)][v]) << name(missing) << " of voxel " << v;
+  }
+  auto maps = all;
+  EXPECT_FALSE(fill_by_central_volume(maps)) << "none is missing";
+  maps[index(Parameter::cbf)].clear();
+  maps[index(Parameter::mtt)].clear();
+  EXPECT_FALSE(fill_by_central_volume(maps)) << "two are missing";
+  EXPECT_TRUE(maps[index(Parameter::cbf)].empty());
+}
+
 }  // namespace
 }  // namespace perfpipe
