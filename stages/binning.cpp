@@ -5,6 +5,7 @@
 #include "stages/statistics.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include <fmt/format.h>
@@ -13,7 +14,7 @@ namespace perfpipe {
 namespace {
 
 struct BinningOptions {
-  std::int64_t bins = 10;
+  PerParameter bins{10, 10, 10, 10};
   PerParameter samples{97110, 91950, 87080, 74850};  // CBF, CBV, MTT, Tmax: totals of the paper, section V.A
   double validation_share = 0.1;
   double upper_percentile = 98.0;
@@ -37,7 +38,10 @@ class Binning final : public StageWith<BinningOptions> {
   }
   static OptionTable<BinningOptions> table() {
     OptionTable<BinningOptions> t;
-    t.integer("bins", &BinningOptions::bins, {1, 1000}, "", "equal-width bins from 0 to the upper edge");
+    t.per_parameter(
+        "bins", &BinningOptions::bins, {1, 1000}, "",
+        "equal-width bins from 0 to the upper edge; 1: drawn as often as values are in the brain, which suits "
+        "a target that noise moves: an error weighs as much as in the evaluation");
     t.per_parameter("samples", &BinningOptions::samples, {10, 1e8}, "",
                     "training samples, over all bins; a bin that is short is drawn with replacement");
     t.number("validation_share", &BinningOptions::validation_share, {0.0, 1.0, true}, "of samples",
@@ -61,6 +65,9 @@ class Binning final : public StageWith<BinningOptions> {
   bool uses_seed() const override { return true; }
   bool accepts_failed_inputs() const override { return true; }
   void check(const Cohort& cohort, Findings& findings) const override {
+    for (Parameter p : all_parameters)
+      if (const double bins = options_.bins[index(p)]; bins != std::floor(bins))
+        throw ConfigError(fmt::format("binning.bins = {} for {}: expected a whole number", bins, facts(p).label));
     const auto subjects = cohort.subjects().size();
     if (subjects < 3)
       findings.add(
@@ -83,7 +90,8 @@ class Binning final : public StageWith<BinningOptions> {
       if (input.task.subject != validation)
         for_each_target(context, input, parameter, [&](double target, std::int64_t) { histogram.add(target); });
     if (histogram.count() == 0) throw TaskFailure("the training patients' masks are empty; check their brain masks");
-    const ClassEdges edges{std::max(histogram.percentile(options_.upper_percentile), 1e-6), options_.bins};
+    const ClassEdges edges{std::max(histogram.percentile(options_.upper_percentile), 1e-6),
+                           static_cast<std::int64_t>(options_.bins[index(parameter)])};
 
     Random random(context.job().seed, "binning/" + context.task().name);
     nlohmann::json series = nlohmann::json::array();

@@ -108,6 +108,17 @@ TEST_F(Binning, ValuesAboveTheRangeOfThePaperCountAsItsMaximum) {
   EXPECT_NEAR(left.metadata().at("edges").back().get<double>(), 25.0, 1e-9);
 }
 
+TEST_F(Binning, EachParameterHasItsOwnNumberOfBins) {
+  StageRun run;
+  for (const char* subject : {"sub-01", "sub-02", "sub-03"}) add_patient(run, subject, 0.2f);
+  const auto stage = make_stage("binning", "{bins: {mtt: 1, cbf: 7}, samples: 80}");
+  const auto left = run.run(*stage, fold("sub-01"));
+  EXPECT_EQ(left.metadata().at("edges").size(), 2u) << "one bin: as often as values are in the brain";
+  Cohort cohort;
+  Findings findings;
+  EXPECT_THROW(make_stage("binning", "{bins: {tmax: 2.5}}")->check(cohort, findings), ConfigError);
+}
+
 TEST_F(Binning, IsTheSameForTheSameSeedAndOtherwiseForAnother) {
   const auto draws = [](std::uint64_t seed) {
     StageRun run;
