@@ -45,6 +45,19 @@ TEST(NearestCurves, AgreeWithASearchInDoublePrecision) {
   }
 }
 
+TEST(NearestCurves, OfEqualsTheFirstIsTakenWhereverItStands) {
+  for (const std::size_t n : {1u, 15u, 16u, 17u, 37u, 64u})
+    for (std::size_t first = 0; first < n; ++first) {
+      // All far away but `first`, and what comes seven places after it.
+      std::vector<float> curves(2 * n, 8.0f), targets(n);
+      for (std::size_t i = 0; i < n; ++i) targets[i] = static_cast<float>(i);
+      for (std::size_t i = first; i < n; i += 7) curves[2 * i] = curves[2 * i + 1] = 1.0f;
+      const std::vector<float> query{1.0f, 1.0f};
+      EXPECT_EQ(NearestCurves(curves, targets, 2).nearest_targets(query), std::vector<float>{static_cast<float>(first)})
+          << n;
+    }
+}
+
 TEST(NearestCurves, SizesThatDoNotFitAreErrors) {
   EXPECT_THROW(NearestCurves({1, 2, 3}, {1}, 2), std::invalid_argument);
   EXPECT_THROW(NearestCurves({}, {}, 2), std::invalid_argument);
