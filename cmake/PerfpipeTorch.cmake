@@ -1,9 +1,27 @@
-# LibTorch: Debian's package, or the one that CMAKE_PREFIX_PATH names. Debian's exported targets want CUDA and MKL checks
-# that a CPU build does not need, so the library and its headers are looked up directly.
-find_path(TORCH_INCLUDE_DIR torch/csrc/api/include/torch/types.h REQUIRED)
-find_library(TORCH_LIBRARY torch REQUIRED)
-find_library(TORCH_CPU_LIBRARY torch_cpu REQUIRED)
-find_library(C10_LIBRARY c10 REQUIRED)
+# LibTorch: Debian's package, or the one that CMAKE_PREFIX_PATH names; with PERFPIPE_CUDA the torch folder of PyPI's wheel.
+# Exported targets (Debian's and the wheel's) want CUDA and MKL checks that we do not need, so the library and its headers
+# are looked up directly.
+if(PERFPIPE_CUDA)
+  if(DEFINED ENV{XDG_CACHE_HOME})
+    set(cache_folder $ENV{XDG_CACHE_HOME})
+  else()
+    set(cache_folder $ENV{HOME}/.cache)
+  endif()
+  set(PERFPIPE_LIBTORCH ${cache_folder}/perfpipe/libtorch-2.11.0-cu13/site-packages/torch CACHE PATH "Folder 'torch' of a wheel, or an unpacked LibTorch")
+  if(NOT EXISTS ${PERFPIPE_LIBTORCH}/lib/libtorch.so)
+    message(FATAL_ERROR "there is no LibTorch in ${PERFPIPE_LIBTORCH}: run tools/setup --cuda, or set PERFPIPE_LIBTORCH to the folder 'torch' of a wheel")
+  endif()
+  # Nowhere else: Debian's would be found as well, and headers of one with libraries of the other.
+  set(torch_where PATHS ${PERFPIPE_LIBTORCH} NO_DEFAULT_PATH)
+endif()
+find_path(TORCH_INCLUDE_DIR torch/csrc/api/include/torch/types.h ${torch_where} PATH_SUFFIXES include REQUIRED)
+find_library(TORCH_LIBRARY torch ${torch_where} PATH_SUFFIXES lib REQUIRED)
+find_library(TORCH_CPU_LIBRARY torch_cpu ${torch_where} PATH_SUFFIXES lib REQUIRED)
+find_library(C10_LIBRARY c10 ${torch_where} PATH_SUFFIXES lib REQUIRED)
 add_library(perfpipe_torch INTERFACE)
 target_include_directories(perfpipe_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
 target_link_libraries(perfpipe_torch INTERFACE ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
+if(PERFPIPE_CUDA)
+  # The wheel's libraries need the toolkit's (cuBLAS, cuDNN, NCCL ...). RPATH, as RUNPATH would not count for what they load.
+  target_link_options(perfpipe_torch INTERFACE LINKER:--disable-new-dtags LINKER:-rpath,${CUDAToolkit_LIBRARY_DIR} LINKER:-rpath-link,${CUDAToolkit_LIBRARY_DIR})
+endif()
