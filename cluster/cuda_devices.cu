@@ -2,7 +2,6 @@
 #include "cluster/cuda_devices.hpp"
 
 #include <cstdio>
-
 #include <cuda_runtime.h>
 
 namespace perfpipe {

@@ -45,6 +45,11 @@ class MpiCommunicator final : public Communicator {
     mpi_check(MPI_Comm_split(comm_, colour, rank_, &part), what);
     return std::make_unique<MpiCommunicator>(part);
   }
+  std::unique_ptr<Communicator> split_by_node(const std::string& what) override {
+    MPI_Comm part = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &part), what);
+    return std::make_unique<MpiCommunicator>(part);
+  }
   std::unique_ptr<Communicator> group(const std::vector<int>& ranks, int group_tag, const std::string& what) override {
     MPI_Group all = MPI_GROUP_NULL, part = MPI_GROUP_NULL;
     mpi_check(MPI_Comm_group(comm_, &all), what);
@@ -129,6 +134,23 @@ bool started_under_mpi() {
     throw DeviceError("started by srun as one of " + std::string(tasks) +
                       " tasks, but without MPI between them; use srun --mpi=pmix");
   return false;
+}
+
+std::string mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) return "unknown";
+  const std::string words(text, static_cast<std::size_t>(length));
+  return words.substr(0, words.find_first_of(",\n"));
+}
+
+std::string mpi_threading() {
+  int started = 0, level = 0;
+  if (MPI_Initialized(&started) != MPI_SUCCESS || !started || MPI_Query_thread(&level) != MPI_SUCCESS) return "";
+  return level == MPI_THREAD_MULTIPLE     ? "MPI_THREAD_MULTIPLE"
+         : level == MPI_THREAD_SERIALIZED ? "MPI_THREAD_SERIALIZED"
+         : level == MPI_THREAD_FUNNELED   ? "MPI_THREAD_FUNNELED"
+                                          : "MPI_THREAD_SINGLE";
 }
 
 MpiRuntime::MpiRuntime(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {

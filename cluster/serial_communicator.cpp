@@ -13,6 +13,9 @@ class SerialCommunicator final : public Communicator {
   std::unique_ptr<Communicator> split(int, const std::string&) override {
     return std::make_unique<SerialCommunicator>();
   }
+  std::unique_ptr<Communicator> split_by_node(const std::string&) override {
+    return std::make_unique<SerialCommunicator>();
+  }
   std::unique_ptr<Communicator> group(const std::vector<int>& ranks, int, const std::string& what) override {
     for (const int rank : ranks) check(rank, what);
     return std::make_unique<SerialCommunicator>();

@@ -2,12 +2,6 @@
 # Exported targets (Debian's and the wheel's) want CUDA and MKL checks that we do not need, so the library and its headers
 # are looked up directly.
 if(PERFPIPE_CUDA)
-  if(DEFINED ENV{XDG_CACHE_HOME})
-    set(cache_folder $ENV{XDG_CACHE_HOME})
-  else()
-    set(cache_folder $ENV{HOME}/.cache)
-  endif()
-  set(PERFPIPE_LIBTORCH ${cache_folder}/perfpipe/libtorch-2.11.0-cu13/site-packages/torch CACHE PATH "Folder 'torch' of a wheel, or an unpacked LibTorch")
   if(NOT EXISTS ${PERFPIPE_LIBTORCH}/lib/libtorch.so)
     message(FATAL_ERROR "there is no LibTorch in ${PERFPIPE_LIBTORCH}: run tools/setup --cuda, or set PERFPIPE_LIBTORCH to the folder 'torch' of a wheel")
   endif()
@@ -25,3 +19,14 @@ if(PERFPIPE_CUDA)
   # The wheel's libraries need the toolkit's (cuBLAS, cuDNN, NCCL ...). RPATH, as RUNPATH would not count for what they load.
   target_link_options(perfpipe_torch INTERFACE LINKER:--disable-new-dtags LINKER:-rpath,${CUDAToolkit_LIBRARY_DIR} LINKER:-rpath-link,${CUDAToolkit_LIBRARY_DIR})
 endif()
+
+# Its version, so that it can be told without loading it (LibTorch 2.11 has moved it).
+foreach(header torch/headeronly/version.h torch/csrc/api/include/torch/version.h)
+  if(EXISTS ${TORCH_INCLUDE_DIR}/${header})
+    file(STRINGS ${TORCH_INCLUDE_DIR}/${header} torch_version REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+    string(REGEX REPLACE "[^0-9;]" "" torch_version "${torch_version}")
+    string(REPLACE ";" "." torch_version "${torch_version}")
+    break()
+  endif()
+endforeach()
+message(STATUS "LibTorch ${torch_version}: ${TORCH_LIBRARY}")

@@ -28,6 +28,8 @@ class Communicator {
 
   /// Ranks with the same colour form a group, ordered by their present rank.
   virtual std::unique_ptr<Communicator> split(int colour, const std::string& what) = 0;
+  /// The ranks of this node (they share its memory) form a group, ordered by their present rank.
+  virtual std::unique_ptr<Communicator> split_by_node(const std::string& what) = 0;
   /// These ranks (ascending, this one among them) as a group of their own. Collective over them alone: the others need
   /// not know. `tag` tells groups apart that the same ranks make at the same time.
   virtual std::unique_ptr<Communicator> group(const std::vector<int>& ranks, int tag, const std::string& what) = 0;

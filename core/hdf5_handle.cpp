@@ -1,11 +1,20 @@
 #include "core/hdf5_handle.hpp"
 
+#include "core/version.hpp"
+
 #include <algorithm>
 #include <string_view>
 
 #include <fmt/format.h>
 
 namespace perfpipe {
+
+std::string hdf5_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 namespace fs = std::filesystem;
 namespace {
 

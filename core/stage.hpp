@@ -3,6 +3,7 @@
 
 #include "core/cohort.hpp"
 #include "core/communicator.hpp"
+#include "core/device.hpp"
 #include "core/log.hpp"
 #include "core/options.hpp"
 #include "core/store.hpp"
@@ -53,6 +54,7 @@ struct JobInfo {
   std::filesystem::path output;
   std::uint64_t seed = 1;
   int threads = 1;                      ///< this rank may compute with so many
+  Device device;                        ///< where stages compute that can compute on GPUs
   std::size_t slab_bytes = 256u << 20;  ///< stages hold about this much of a series at once
   nlohmann::ordered_json resolved;      ///< the whole job with all defaults
   std::filesystem::path cohort;         ///< for provenance
@@ -184,6 +186,9 @@ class Stage {
   virtual nlohmann::json key_facts(const TaskInfo&, const Cohort&) const { return nullptr; }
   /// True if the result depends on the job's seed.
   virtual bool uses_seed() const { return false; }
+  /// True if the result is computed on JobInfo::device where that is a GPU: its kind is then part of the task's key, as
+  /// a GPU rounds differently.
+  virtual bool computes_on_device() const { return false; }
   /// True if the output shows the whole job, so that any change of it makes the output stale.
   virtual bool shows_job() const { return false; }
   /// Relative cost of a task (about seconds); the longest chain is started first.

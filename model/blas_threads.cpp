@@ -22,4 +22,13 @@ int blas_threads() {
   return get ? get() : 1;
 }
 
+std::string blas_description() {
+  const auto config = openblas<const char* (*)()>("openblas_get_config");
+  const auto core = openblas<const char* (*)()>("openblas_get_corename");
+  if (config == nullptr || core == nullptr) return "";
+  // "OpenBLAS 0.3.21 NO_AFFINITY USE64BITINT ...": of that the first two words.
+  const std::string words = config();
+  return words.substr(0, words.find(' ', words.find(' ') + 1)) + ", kernels for " + core();
+}
+
 }  // namespace perfpipe

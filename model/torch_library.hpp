@@ -26,6 +26,9 @@ struct TorchLibrary {
   std::unique_ptr<const ReferenceNetwork> (*reference_network)(const WeightFile& weights, const std::string& source);
 };
 
+/// The LibTorch that the library was built with; does not open it.
+std::string torch_library_version();
+
 /// The library's only symbol.
 inline constexpr const char* torch_library_symbol = "perfpipe_torch_library";
 

@@ -31,6 +31,8 @@ const TorchLibrary& torch_library() {
 
 }  // namespace
 
+std::string torch_library_version() { return PERFPIPE_TORCH_VERSION; }
+
 ReferenceEngine::ReferenceEngine(const WeightFile& weights, const std::string& source)
     : network_(torch_library().reference_network(weights, source)) {}
 ReferenceEngine::~ReferenceEngine() = default;

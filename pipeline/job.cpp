@@ -79,13 +79,20 @@ void read_parallel(const ConfigNode* node, Job& job, Findings& findings) {
     findings.add(node->where, node->shown() + ": expected a map, for example {threads: auto}");
     return;
   }
-  reject_unknown_keys(*node, {"deterministic", "threads", "slab_memory"}, findings);
+  reject_unknown_keys(*node, {"deterministic", "device", "threads", "slab_memory"}, findings);
   if (const auto* deterministic = node->find("deterministic")) {
     const auto flag = read_flag(*deterministic, findings);
     if (flag && !*flag)
       findings.add(deterministic->where,
                    deterministic->shown() + ": only true is offered: results are the same bits on any number of ranks");
   }
+  if (const auto* device = node->find("device"))
+    if (const auto choice = read_choice(*device, {"auto", "cpu", "cuda"}, findings)) {
+      job.device = *choice == "cuda"  ? DeviceChoice::cuda
+                   : *choice == "cpu" ? DeviceChoice::cpu
+                                      : DeviceChoice::automatic;
+      job.device_name = *choice;
+    }
   const auto* threads = node->find("threads");
   if (threads != nullptr && threads->text != "auto")
     if (const auto n = read_integer(*threads, {1, 1024}, findings)) job.threads = static_cast<int>(*n);
@@ -248,6 +255,7 @@ Job parse_job(const std::string& text, const std::string& source, const JobOverr
   }
   resolved["parallel"] = {
       {"deterministic", true},
+      {"device", job.device_name},
       {"threads", job.threads == 0 ? nlohmann::ordered_json("auto") : nlohmann::ordered_json(job.threads)},
       {"slab_memory", job.slab_mebibytes}};
   return job;

@@ -5,6 +5,7 @@
 #include "core/signals.hpp"
 #include "core/version.hpp"
 #include "model/blas_threads.hpp"
+#include "pipeline/doctor.hpp"
 #include "pipeline/help.hpp"
 #include "pipeline/runner.hpp"
 #include "pipeline/verify.hpp"
@@ -34,6 +35,8 @@ struct CommandLine {
   std::vector<std::string> weight_files;
   std::string verified;
   bool validate = false;
+  bool doctor = false;
+  std::string doctor_output = ".";
 };
 
 /// The job file and what changes it, for running and for validating.
@@ -71,6 +74,10 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
   validate->get_option("JOB")->required();
   auto* verify = app.add_subcommand("verify", "check that everything a run left is what it wrote");
   verify->add_option("OUT", line.verified, "output folder of the run")->required();
+  auto* doctor = app.add_subcommand(
+      "doctor",
+      "say what these machines have (versions, GPUs, cores of each rank) and what is wrong; also under mpirun");
+  doctor->add_option("--output", line.doctor_output, "folder that a job would write to")->type_name("DIR");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -78,7 +85,8 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
   }
   line.list_stages = stages->parsed();
   line.validate = validate->parsed();
-  if (!line.list_stages && !weights->parsed() && !verify->parsed() && line.job.empty()) {
+  line.doctor = doctor->parsed();
+  if (!line.list_stages && !line.doctor && !weights->parsed() && !verify->parsed() && line.job.empty()) {
     fmt::print(stderr, "perfpipe: no job file given: perfpipe configs/cv.yaml; perfpipe --help says more\n");
     return static_cast<int>(ExitCode::config);
   }
@@ -87,6 +95,7 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
 
 ExitCode run(const CommandLine& line, Communicator& communicator) {
   use_blas_threads(1);  // parallel work is ours to share out; the libraries compute on the calling thread
+  if (line.doctor) return run_doctor(communicator, line.doctor_output);
   Log log(communicator.rank());
   // Rank 0 alone reads the file; the others get the same bytes, or never go on if it cannot be read.
   std::string text;

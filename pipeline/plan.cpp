@@ -115,7 +115,8 @@ std::vector<std::filesystem::path> external_files(const Job& job, const Cohort& 
   return {files.begin(), files.end()};
 }
 
-std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes) {
+std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes,
+                                   const std::string& device) {
   std::vector<PlannedTask> plan;
   std::vector<Origins> origins;
   std::vector<std::pair<int, int>> range_of_stage;
@@ -133,6 +134,8 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       from["task"] = info.name;
       from["options"] = instance.stage->parameters();
       if (instance.stage->uses_seed()) from["seed"] = job.seed;
+      // Not for the CPU, the usual case: keys of results from before there were GPUs stay as they are.
+      if (instance.stage->computes_on_device() && device != "cpu") from["device"] = device;
       if (instance.stage->shows_job()) {
         from["job"] = job.resolved;
         from["job"].erase("output");  // where it lies changes nothing
@@ -175,7 +178,9 @@ std::string key_without(const std::string& key, const std::vector<std::string>& 
 std::string explain_difference(const nlohmann::json& before, const nlohmann::json& now) {
   std::vector<std::string> words;
   for (const auto& [field, value] : now.items()) {
-    if (!before.contains(field)) {
+    if (field == "device" && !before.contains(field)) {
+      words.push_back(fmt::format("device was the CPU, is {}", value.get<std::string>()));
+    } else if (!before.contains(field)) {
       words.push_back(field + " is new");
     } else if (before[field] != value && value.is_object() && before[field].is_object()) {
       const bool shows_values = field == "options" || field == "facts";
@@ -193,6 +198,8 @@ std::string explain_difference(const nlohmann::json& before, const nlohmann::jso
       words.push_back(fmt::format("{} was {}, is {}", field, before[field].dump(), value.dump()));
     }
   }
+  if (before.contains("device") && !now.contains("device"))
+    words.push_back(fmt::format("device was {}, is the CPU", before["device"].get<std::string>()));
   return words.empty() ? "nothing that is recorded" : join(words, "; ");
 }
 

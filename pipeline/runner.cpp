@@ -5,6 +5,7 @@
 #include "core/progress.hpp"
 #include "core/signals.hpp"
 #include "core/version.hpp"
+#include "pipeline/device_of_rank.hpp"
 #include "pipeline/inputs.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/reuse.hpp"
@@ -161,6 +162,9 @@ class JobRun {
   ExitCode run(RunMode mode) {
     const auto start = std::chrono::steady_clock::now();
     if (comm_.rank() == 0) check_folders(job_);
+    DeviceOfRank here;
+    if (mode != RunMode::validate) here = device_of_this_rank(job_, comm_);  // a job may be checked without a GPU
+    info_.device = here.device;
     std::unique_ptr<OutputLock> lock;
     if (comm_.rank() == 0 && mode == RunMode::run) {
       lock = std::make_unique<OutputLock>(job_.output);
@@ -168,7 +172,7 @@ class JobRun {
     }
     inputs_ = check_inputs(job_, comm_, info_.threads);
     if (lock) lock->keep();
-    plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes);
+    plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes, info_.device.kind);
     if (mode == RunMode::validate) {
       if (comm_.rank() == 0) tell_verdict();
       comm_.barrier("end of the checks");
@@ -185,8 +189,16 @@ class JobRun {
       return ExitCode::done;
     }
     log_.open(job_.output / "logs");
-    log_.event("start", {{"version", version}, {"ranks", comm_.size()}, {"threads", info_.threads}});
-    if (comm_.rank() == 0) tell_about_inputs();
+    log_.event("start", {{"version", version},
+                         {"ranks", comm_.size()},
+                         {"threads", info_.threads},
+                         {"device", info_.device.kind},
+                         {"gpu", here.gpu}});
+    if (comm_.rank() == 0) {
+      tell_about_inputs();
+      if (!here.placement.warning.empty()) log_.warn(here.placement.warning);
+      log_.info("computing on " + here.placement.summary);
+    }
     const auto outcomes = run_tasks(verdicts);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     int code = 0;

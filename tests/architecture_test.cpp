@@ -149,7 +149,8 @@ TEST(Architecture, EachLibraryHasOneHome) {
       }
 }
 
-// The same objects serve builds with and without CUDA: what needs it is in files for nvcc, and nothing asks which build.
+// The same objects serve builds with and without CUDA: what needs it is in files for nvcc, and nothing asks which
+// build.
 TEST(Architecture, OnlyFilesForNvccKnowCuda) {
   for (const auto& source : all_sources()) {
     if (source.cuda) continue;

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -101,8 +102,14 @@ inline void write_small_cohort(const TempFolder& folder, unsigned patients = 3) 
 
 // ---- Running. ----
 
+/// The executable under test: the one built with the tests, or another build's (PERFPIPE_TEST_EXECUTABLE).
+inline std::string perfpipe_executable() {
+  const char* const other = std::getenv("PERFPIPE_TEST_EXECUTABLE");
+  return other == nullptr ? PERFPIPE_EXECUTABLE : other;
+}
+
 inline std::vector<std::string> perfpipe_words(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), PERFPIPE_EXECUTABLE);
+  arguments.insert(arguments.begin(), perfpipe_executable());
   return arguments;
 }
 
@@ -121,7 +128,7 @@ inline CommandOptions options_in(const TempFolder& folder) {
 }
 
 inline std::vector<std::string> mpirun_words(int ranks, std::vector<std::string> arguments) {
-  std::vector<std::string> words{PERFPIPE_MPIRUN, "-np", std::to_string(ranks), PERFPIPE_EXECUTABLE};
+  std::vector<std::string> words{PERFPIPE_MPIRUN, "-np", std::to_string(ranks), perfpipe_executable()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
 }

@@ -94,6 +94,7 @@ TEST(Job, RefusesValuesOutsideTheirRanges) {
       {"parallel: {threads: many}\n", "parallel.threads = many"},
       {"parallel: {deterministic: false}\n", "only true is offered"},
       {"parallel: {slab_memory: 0}\n", "parallel.slab_memory = 0"},
+      {"parallel: {device: gpu}\n", "parallel.device = gpu"},
       {"parallel: {ranks: 2}\n", "unknown key 'ranks' in parallel"},
       {"parallel: 4\n", "parallel = 4: expected a map"}};
   for (const auto& [line, message] : cases)

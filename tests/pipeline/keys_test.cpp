@@ -158,6 +158,40 @@ TEST(Keys, TwoFilesOfOneNameBothCount) {
   EXPECT_NE(key("a", "m"), key("a", "n"));
 }
 
+/// A stage of the job as it is, but for where it computes.
+class OnDevice final : public Stage {
+ public:
+  explicit OnDevice(std::unique_ptr<Stage> stage) : stage_(std::move(stage)) {}
+  Ports ports() const override { return stage_->ports(); }
+  nlohmann::ordered_json parameters() const override { return stage_->parameters(); }
+  void run(StageContext& context) const override { stage_->run(context); }
+  bool computes_on_device() const override { return true; }
+
+ private:
+  std::unique_ptr<Stage> stage_;
+};
+
+TEST(Keys, TheDevicesKindCountsWhereItComputesAndNowhereElse) {
+  Cohort cohort;
+  Series series;
+  series.name = series.subject = "p1";
+  series.image = "data/p1.nii";
+  cohort.series.push_back(series);
+  Job job =
+      parse_job("output: o\ncohort: data\nstages: [import, interpolation, aif, bsvd_targets, masking]\n", "j", {});
+  const auto before = make_plan(job, cohort, {});
+  job.stages.at(1).stage = std::make_unique<OnDevice>(std::move(job.stages.at(1).stage));
+  const auto cpu = make_plan(job, cohort, {}), h100 = make_plan(job, cohort, {}, "cuda 9.0"),
+             a100 = make_plan(job, cohort, {}, "cuda 8.0");
+  for (std::size_t i = 0; i < cpu.size(); ++i) EXPECT_EQ(cpu[i].key, before[i].key) << "results of the CPU stay valid";
+  EXPECT_EQ(h100.at(0).key, cpu.at(0).key) << "import computes on the CPU";
+  EXPECT_NE(h100.at(1).key, cpu.at(1).key);
+  EXPECT_NE(h100.at(1).key, a100.at(1).key);
+  EXPECT_NE(h100.at(2).key, cpu.at(2).key) << "what reads it is made anew";
+  EXPECT_EQ(explain_difference(cpu.at(1).made_from, h100.at(1).made_from), "device was the CPU, is cuda 9.0");
+  EXPECT_EQ(explain_difference(h100.at(1).made_from, cpu.at(1).made_from), "device was cuda 9.0, is the CPU");
+}
+
 TEST(Keys, ATaskThatRanWithoutSomeInputsHasAnother) {
   EXPECT_EQ(key_without("k", {}), "k");
   EXPECT_NE(key_without("k", {"training/x"}), "k");

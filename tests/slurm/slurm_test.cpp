@@ -85,7 +85,7 @@ class Slurm : public testing::Test {
   static CommandResult slurm(std::vector<std::string> words) {
     CommandOptions options;
     options.folder = folder->path();
-    options.environment = {{"PERFPIPE", PERFPIPE_EXECUTABLE}};
+    options.environment = {{"PERFPIPE", perfpipe_executable()}};
     return run_command(std::move(words), options, 30.0);
   }
   /// Puts slurm/SCRIPT into the queue; returns the job's number.
