@@ -59,12 +59,12 @@ class NcclCommunicator final : public DeviceCommunicator {
     poll("ncclAllReduce", limits_.operation, what, [&] {
       const auto state = nccl_.stream_state(stream, problem);
       if (state == StreamState::failed) fail(what, "the GPU's stream failed: " + problem);
-      if (state == StreamState::done) return true;
+      // Asked when the stream is done, too: NCCL may have ended its kernel because of an error.
       int error = nccl_success;
       const int asked = nccl_.async_error(comm_, &error);
       if (asked != nccl_success) fail(what, words_of("ncclCommGetAsyncError", asked));
       if (error != nccl_success && error != nccl_in_progress) fail(what, words_of("ncclAllReduce", error));
-      return false;
+      return state == StreamState::done;
     });
   }
 

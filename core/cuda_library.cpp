@@ -17,12 +17,14 @@ struct Opened {
   std::string problem;
 };
 
-/// Beside the executable; for tests and benches beside the executable that was built with them.
+/// Beside the executable; for tests and benches beside the executable that was built, or packed, with them.
 const Opened& opened() {
   static const Opened library = []() -> Opened {
     std::error_code error;
     const auto folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-    for (const auto& file : {folder / library_name, folder.parent_path() / "pipeline" / library_name}) {
+    const auto above = folder.parent_path();
+    for (const auto& file :
+         {folder / library_name, above / "pipeline" / library_name, above / "libexec" / library_name}) {
       if (!fs::exists(file, error)) continue;
       void* const handle = ::dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
       if (handle != nullptr) return {handle, ""};

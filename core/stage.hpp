@@ -186,9 +186,8 @@ class Stage {
   virtual nlohmann::json key_facts(const TaskInfo&, const Cohort&) const { return nullptr; }
   /// True if the result depends on the job's seed.
   virtual bool uses_seed() const { return false; }
-  /// True if the result is computed on JobInfo::device where that is a GPU: its kind is then part of the task's key, as
-  /// a GPU rounds differently.
-  virtual bool computes_on_device() const { return false; }
+  /// What it makes of JobInfo::device where that is a GPU.
+  virtual DeviceUse device_use() const { return DeviceUse::none; }
   /// True if the output shows the whole job, so that any change of it makes the output stale.
   virtual bool shows_job() const { return false; }
   /// Relative cost of a task (about seconds); the longest chain is started first.

@@ -12,7 +12,7 @@ DeviceOfRank device_of_this_rank(const Job& job, Communicator& communicator) {
   }
   if (job.device == DeviceChoice::automatic &&
       std::none_of(job.stages.begin(), job.stages.end(),
-                   [](const auto& instance) { return instance.stage->computes_on_device(); })) {
+                   [](const auto& instance) { return instance.stage->device_use() != DeviceUse::none; })) {
     here.placement.summary = "the CPU: no stage of this job computes on GPUs";
     return here;
   }

@@ -135,7 +135,7 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       from["options"] = instance.stage->parameters();
       if (instance.stage->uses_seed()) from["seed"] = job.seed;
       // Not for the CPU, the usual case: keys of results from before there were GPUs stay as they are.
-      if (instance.stage->computes_on_device() && device != "cpu") from["device"] = device;
+      if (instance.stage->device_use() == DeviceUse::own_bits && device != "cpu") from["device"] = device;
       if (instance.stage->shows_job()) {
         from["job"] = job.resolved;
         from["job"].erase("output");  // where it lies changes nothing

@@ -357,9 +357,9 @@ class JobRun {
                                                                      : "not run"}});
     }
     for (const auto& skipped : inputs_.cohort.skipped) failures.push_back(skipped.name + ": " + skipped.reason);
-    const json manifest{{"version", version}, {"job", job_.resolved},     {"ranks", comm_.size()},
-                        {"seconds", seconds}, {"complete", not_run == 0}, {"failures", failures},
-                        {"tasks", tasks}};
+    const json manifest{{"version", version},          {"job", job_.resolved}, {"ranks", comm_.size()},
+                        {"device", info_.device.kind}, {"seconds", seconds},   {"complete", not_run == 0},
+                        {"failures", failures},        {"tasks", tasks}};
     write_file_atomically(job_.output / "manifest.json", manifest.dump(1) + "\n");
     if (not_run > 0) {
       log_.warn(fmt::format("stopped on request with {} tasks left; the same command goes on from here", not_run));

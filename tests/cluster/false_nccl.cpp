@@ -18,7 +18,8 @@ struct State {
   bool gone = false;               ///< aborted or destroyed
   int busy = 0;                    ///< polls until the last call is done
   int busy_result = nccl_success;  ///< and then
-  std::function<bool()> sum;       ///< takes in what has come from others; true when complete
+  bool stream_asked = false;
+  std::function<bool()> sum;  ///< takes in what has come from others; true when complete
   std::string id;
 };
 State state;
@@ -82,10 +83,8 @@ int async_error(void*, int* result) {
   if (state.counts.all_reduce > 0 && faulty(Call::async_error, Fault::Kind::error)) return remote_error;
   if (state.busy > 0) --state.busy;
   *result = state.busy > 0 ? nccl_in_progress : state.busy_result;
-  // An error that comes while the sum runs on the GPU.
-  if (state.counts.all_reduce > 0 && state.busy == 0 && faulty(Call::async_error, Fault::Kind::later_error) &&
-      state.sum)
-    *result = remote_error;
+  // An error that comes while the sum runs on the GPU, or ends it.
+  if (state.stream_asked && faulty(Call::async_error, Fault::Kind::later_error)) *result = remote_error;
   return nccl_success;
 }
 int all_reduce(void* values, std::size_t count, NcclReduction reduction, void*, void*) {
@@ -114,6 +113,7 @@ int abort(void*) {
   return nccl_success;
 }
 StreamState stream_state(void*, std::string& words) {
+  state.stream_asked = true;
   if (faulty(Call::stream, Fault::Kind::error)) {
     words = "an illegal memory access";
     return StreamState::failed;

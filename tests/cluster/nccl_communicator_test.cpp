@@ -157,6 +157,12 @@ TEST_F(Nccl, AnErrorOfASumEndsAll) {
   EXPECT_EQ(false_nccl::counts().abort, 1);
 }
 
+TEST_F(Nccl, AnErrorThatEndsTheGpusWorkIsNotTakenForItsEnd) {
+  expect_all_know(failure_of(on_last_rank(Call::async_error, Fault::Kind::later_error)), "gradients of step 7",
+                  "ncclAllReduce: false remote error", 2.5);
+  EXPECT_EQ(false_nccl::counts().abort, 1);
+}
+
 TEST_F(Nccl, AFailedStreamEndsAll) {
   expect_all_know(failure_of(on_last_rank(Call::stream, Fault::Kind::error)), "gradients of step 7",
                   "the GPU's stream failed: an illegal memory access", 2.5);

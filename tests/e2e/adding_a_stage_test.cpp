@@ -61,7 +61,7 @@ class AddingAStage : public testing::Test {
  protected:
   /// Compiles a file with the flags of stages/interpolation.cpp; what the document adds comes before the source tree.
   void compile(const fs::path& source, const fs::path& object) {
-    const auto commands = nlohmann::json::parse(file_bytes(fs::path(PERFPIPE_BINARY_DIR) / "compile_commands.json"));
+    const auto commands = nlohmann::json::parse(file_bytes(build_folder() / "compile_commands.json"));
     for (const auto& entry : commands) {
       const std::string file = entry.at("file");
       if (!file.ends_with("stages/interpolation.cpp")) continue;
@@ -80,7 +80,7 @@ class AddingAStage : public testing::Test {
   /// Links as the executable is linked, with these objects in place of main.cpp's.
   void link(const std::string& objects, const fs::path& program, const std::string& libraries = "") {
     CommandOptions options;
-    options.folder = PERFPIPE_BINARY_DIR;
+    options.folder = build_folder();
     const auto ninja = run_command({"ninja", "-t", "commands", "pipeline/perfpipe"}, options);
     ASSERT_TRUE(ended(ninja, 0)) << "the build tree is Ninja's, as the presets have it";
     std::string command =

@@ -1,6 +1,8 @@
 // Where a job computes. The tests hide all GPUs, so that they see the same on a machine that has some.
 #include "tests/e2e/job_files.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace perfpipe {
 namespace {
 
@@ -39,6 +41,81 @@ TEST_F(WithoutGpu, TheCpuComputesAndTheLogSaysSo) {
   EXPECT_TRUE(ended(run(1, {"job.yaml", "--output", "other", "--set", "parallel.device=cpu"}), 0,
                     {"computing on the CPU, as the job asks"}));
   EXPECT_TRUE(same_results(expected, results_in(folder_ / "other")));
+}
+
+/// A copy of the executable with a false CUDA library beside it, which sees the GPUs that the test names.
+class WithFalseGpus : public testing::Test {
+ protected:
+  WithFalseGpus() {
+    write_small_cohort(folder_, 1);
+    folder_.write("job.yaml", std::string(maps_job) + "parallel: {device: cuda}\n");
+    fs::create_directories(folder_ / "bin");
+    fs::copy_file(perfpipe_executable(), program());
+    fs::copy_file(build_folder() / "tests/false_cuda/libperfpipe_cuda.so", folder_ / "bin/libperfpipe_cuda.so");
+  }
+  fs::path program() const { return folder_ / "bin/perfpipe"; }
+  /// One rank for each text, which says what that rank sees.
+  CommandResult run(const std::vector<std::string>& gpus, const std::vector<std::string>& arguments) {
+    std::vector<std::string> words{PERFPIPE_MPIRUN};
+    for (const auto& seen : gpus) {
+      if (words.size() > 1) words.push_back(":");
+      words.insert(words.end(), {"-np", "1", "env", "PERFPIPE_FALSE_GPUS=" + seen, program().string()});
+      words.insert(words.end(), arguments.begin(), arguments.end());
+    }
+    return run_command(std::move(words), options_in(folder_));
+  }
+  /// The GPU of each rank, by the ranks' logs.
+  std::vector<std::string> gpus_used(int ranks) const {
+    std::vector<std::string> used;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const auto lines = lines_of(file_bytes(folder_ / ("out/logs/rank-00" + std::to_string(rank) + ".jsonl")));
+      for (const auto& line : lines)
+        if (const auto event = nlohmann::json::parse(line); event.value("event", "") == "start")
+          used.push_back(event.at("gpu"));
+    }
+    return used;
+  }
+  TempFolder folder_;
+};
+
+using Gpus = std::vector<std::string>;
+
+TEST_F(WithFalseGpus, EachRankGetsItsOwn) {
+  EXPECT_TRUE(ended(run({"A:9 B:9", "A:9 B:9"}, {"job.yaml"}), 0, {"computing on 2 ranks on 2 GPUs (False GPU 9)"}));
+  EXPECT_EQ(gpus_used(2), (Gpus{"GPU-A", "GPU-B"}));
+  EXPECT_EQ(nlohmann::json::parse(file_bytes(folder_ / "out/manifest.json")).at("device"), "cuda 9.0");
+}
+
+TEST_F(WithFalseGpus, WhatASchedulerBoundIsTaken) {
+  EXPECT_TRUE(ended(run({"B:9", "A:9"}, {"job.yaml"}), 0, {"2 ranks on 2 GPUs"}));
+  EXPECT_EQ(gpus_used(2), (Gpus{"GPU-B", "GPU-A"}));
+}
+
+TEST_F(WithFalseGpus, MoreRanksThanGpusShare) {
+  EXPECT_TRUE(ended(run({"A:9 B:9", "A:9 B:9", "A:9 B:9"}, {"job.yaml"}), 0, {"3 ranks on 2 GPUs", "up to 2 on one"}));
+  EXPECT_EQ(gpus_used(3), (Gpus{"GPU-A", "GPU-A", "GPU-B"}));
+}
+
+TEST_F(WithFalseGpus, ARankWithoutOneEndsTheJobOrKeepsItOnTheCpu) {
+  EXPECT_TRUE(
+      ended(run({"A:9", ""}, {"job.yaml"}), 5, {"1 of 2 ranks see none", "rank 1 on ", "the driver sees no GPU"}));
+  EXPECT_TRUE(ended(run({"A:9", "B:8"}, {"job.yaml"}), 5, {"of different kinds", "False GPU 8 (8.0)"}));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(WithFalseGpus, TheDoctorTriesThem) {
+  const auto sound = run({"A:9 B:9", "A:9 B:9"}, {"doctor"});
+  EXPECT_TRUE(ended(sound, 0));
+  for (const auto& pieces : std::vector<std::vector<std::string>>{{"CUDA driver", "13.0"},
+                                                                  {"NCCL", "there is a false library only"},
+                                                                  {"computing on", "2 ranks on 2 GPUs"},
+                                                                  {"GPU-B: False GPU 9, 80 GiB"},
+                                                                  {"rank 1: cores", "GPU-B"}})
+    EXPECT_TRUE(has_line(lines_of(sound.out), pieces)) << sound.out;
+  const auto broken = run({"A:9 B:9!"}, {"doctor"});
+  EXPECT_TRUE(ended(broken, 5));
+  EXPECT_TRUE(has_line(lines_of(broken.out), {"error: rank 0", "GPU 1 (False GPU 9) does not compute: it is false"}))
+      << broken.out;
 }
 
 }  // namespace

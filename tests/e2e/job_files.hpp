@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -102,11 +101,13 @@ inline void write_small_cohort(const TempFolder& folder, unsigned patients = 3) 
 
 // ---- Running. ----
 
-/// The executable under test: the one built with the tests, or another build's (PERFPIPE_TEST_EXECUTABLE).
-inline std::string perfpipe_executable() {
-  const char* const other = std::getenv("PERFPIPE_TEST_EXECUTABLE");
-  return other == nullptr ? PERFPIPE_EXECUTABLE : other;
+/// Where this test was built. Looked up at run time: the objects of all builds of these tests are the same then, and
+/// ccache has those of the next.
+inline std::filesystem::path build_folder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
 }
+
+inline std::string perfpipe_executable() { return build_folder() / "pipeline/perfpipe"; }
 
 inline std::vector<std::string> perfpipe_words(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), perfpipe_executable());

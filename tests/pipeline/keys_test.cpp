@@ -161,17 +161,19 @@ TEST(Keys, TwoFilesOfOneNameBothCount) {
 /// A stage of the job as it is, but for where it computes.
 class OnDevice final : public Stage {
  public:
-  explicit OnDevice(std::unique_ptr<Stage> stage) : stage_(std::move(stage)) {}
+  OnDevice(std::unique_ptr<Stage> stage, DeviceUse use) : stage_(std::move(stage)), use_(use) {}
   Ports ports() const override { return stage_->ports(); }
   nlohmann::ordered_json parameters() const override { return stage_->parameters(); }
   void run(StageContext& context) const override { stage_->run(context); }
-  bool computes_on_device() const override { return true; }
+  DeviceUse device_use() const override { return use_; }
+  std::unique_ptr<Stage> release() { return std::move(stage_); }
 
  private:
   std::unique_ptr<Stage> stage_;
+  DeviceUse use_;
 };
 
-TEST(Keys, TheDevicesKindCountsWhereItComputesAndNowhereElse) {
+TEST(Keys, TheDevicesKindCountsWhereItsBitsDifferAndNowhereElse) {
   Cohort cohort;
   Series series;
   series.name = series.subject = "p1";
@@ -180,7 +182,10 @@ TEST(Keys, TheDevicesKindCountsWhereItComputesAndNowhereElse) {
   Job job =
       parse_job("output: o\ncohort: data\nstages: [import, interpolation, aif, bsvd_targets, masking]\n", "j", {});
   const auto before = make_plan(job, cohort, {});
-  job.stages.at(1).stage = std::make_unique<OnDevice>(std::move(job.stages.at(1).stage));
+  auto& second = job.stages.at(1).stage;
+  second = std::make_unique<OnDevice>(std::move(second), DeviceUse::same_bits);
+  EXPECT_EQ(make_plan(job, cohort, {}, "cuda 9.0").at(1).key, before.at(1).key) << "what is the same is reused";
+  second = std::make_unique<OnDevice>(dynamic_cast<OnDevice&>(*second).release(), DeviceUse::own_bits);
   const auto cpu = make_plan(job, cohort, {}), h100 = make_plan(job, cohort, {}, "cuda 9.0"),
              a100 = make_plan(job, cohort, {}, "cuda 8.0");
   for (std::size_t i = 0; i < cpu.size(); ++i) EXPECT_EQ(cpu[i].key, before[i].key) << "results of the CPU stay valid";

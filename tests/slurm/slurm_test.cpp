@@ -132,6 +132,14 @@ class Slurm : public testing::Test {
 std::unique_ptr<TempFolder> Slurm::folder;
 std::map<std::string, std::string> Slurm::expected;
 
+TEST_F(Slurm, TheDoctorLooksAtBothNodes) {
+  const auto result = slurm({"srun", "--mpi=pmix", "--nodes=2", "--ntasks=4", "--ntasks-per-node=2",
+                             perfpipe_executable(), "doctor", "--output", (*folder / "out").string()});
+  EXPECT_TRUE(ended(result, 0));
+  for (const char* line : {"node n1: 2 ranks", "node n2: 2 ranks", "MPI_THREAD_MULTIPLE", "rank 3: cores "})
+    EXPECT_NE(result.out.find(line), std::string::npos) << line << " is not in:\n" << result.out;
+}
+
 TEST_F(Slurm, TwoNodesGiveTheBitsOfOneRank) {
   const auto job = submit("cv.sbatch", "train.yaml", two_by_two);
   ASSERT_EQ(end_of(job), "COMPLETED") << said();
