@@ -16,13 +16,14 @@ class NearestCurves {
 
   /// For each of `queries` [m, samples] the target of the curve with the least Euclidean distance, the first of equals;
   /// curves and queries in one unit. One matrix product on the calling thread, |c|² - 2 c·q, so that distances have
-  /// float32's rounding: of two curves that are equally near to that, either may be taken. The shape of the product
-  /// changes rounding, too: for the same bits ask for the same queries together.
+  /// float32's rounding: of two curves that are equally near to that, either may be taken. A query's answer does not
+  /// depend on the others.
   std::vector<float> nearest_targets(std::span<const float> queries) const;
 
  private:
   std::int64_t samples_;
-  std::vector<float> curves_, targets_, squares_;
+  std::vector<float> factors_;  ///< -2 c
+  std::vector<float> targets_, squares_;
 };
 
 }  // namespace perfpipe

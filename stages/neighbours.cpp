@@ -21,6 +21,7 @@ class Neighbours final : public StageWith<NeighboursOptions> {
     StageType type;
     type.name = "neighbours";
     type.scope = Scope::patient;
+    type.version = 2;
     type.reference = "Cover and Hart, IEEE Trans Inf Theory 13:21 (1967)";
     type.summary =
         "A baseline for the evaluation: gives each voxel the target of the nearest training curve (`exemplars` of the "
