@@ -1,8 +1,9 @@
 #include "model/dense_inference.hpp"
 
 #include "core/aligned.hpp"
-#include "core/error.hpp"
 #include "core/parallel.hpp"
+#include "model/dense_errors.hpp"
+#include "model/dense_weights.hpp"
 #include "model/scaling.hpp"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ namespace {
 constexpr auto samples = static_cast<std::size_t>(curve_samples);
 constexpr auto maps = static_cast<std::size_t>(feature_maps);
 constexpr auto half = static_cast<std::size_t>(chain_features);  // of L5
-constexpr auto hidden = static_cast<std::size_t>(hidden_units);
 constexpr auto block = static_cast<std::size_t>(dense_block);
 
 /// A scaled curve peaks at the size of the network's input scale. From here on the sums of a network could overflow,
@@ -32,10 +32,6 @@ constexpr float largest_input = 1e12f;
 
 constexpr std::size_t voxels_per_task = 2048;  // some 5 ms; a block that is not full at its end costs less than 1 %
 constexpr std::size_t lines_per_task = 16;     // each task computes one line of L4 more than it has lines: 0.3 %
-
-const std::vector<float>& tensor(const WeightFile& file, const std::string& name) {
-  return std::find_if(file.tensors.begin(), file.tensors.end(), [&](const auto& t) { return t.name == name; })->values;
-}
 
 /// Slices with a border of one voxel, in which every voxel has a whole patch, and lines that can be read in whole
 /// blocks.
@@ -84,30 +80,13 @@ std::int64_t dense_bytes(std::int64_t ny, std::int64_t nx) {
 
 struct DenseNetwork::State {
   const DenseKernel& kernel;
-  WeightFacts facts;
-  float factor = 1.0f;  ///< of the curves
-  AlignedFloats memory;
-  DenseWeights weights{};
+  DenseParameters parameters;
+  DenseWeights weights;
   AlignedFloats fast{0};              ///< packed for the fast kernel
   std::array<float, maps> outside{};  ///< L3 of a zero curve
 
   State(const WeightFile& file, const std::string& source, std::span<const float> aif, const DenseKernel& k);
 
-  /// Weights [outputs, stride] from column `first` on, as [inputs, 32] for each panel of 32 outputs.
-  float* packed(float*& free, const std::vector<float>& from, std::size_t inputs, std::size_t stride) const {
-    float* const start = free;
-    const std::size_t outputs = from.size() / stride;
-    for (std::size_t panel = 0; panel < outputs; panel += maps)
-      for (std::size_t i = 0; i < inputs; ++i)
-        for (std::size_t o = 0; o < maps; ++o) *free++ = from[(panel + o) * stride + i];
-    return start;
-  }
-  float* copied(float*& free, const std::vector<float>& from) const {
-    float* const start = free;
-    free = std::copy(from.begin(), from.end(), free);
-    return start;
-  }
-  std::vector<double> aif_features(const WeightFile& file, std::span<const float> aif) const;
   void fill_features(const CurveSlab& slab, const PaddedSlab& padded, std::size_t first_line, std::size_t end_line,
                      float* l3) const;
   void estimate_lines(const CurveSlab& slab, const PaddedSlab& padded, std::size_t slice, std::size_t first,
@@ -116,76 +95,16 @@ struct DenseNetwork::State {
 
 DenseNetwork::State::State(const WeightFile& file, const std::string& source, std::span<const float> aif,
                            const DenseKernel& k)
-    : kernel(k),
-      facts(check_weights(file, source)),
-      memory(static_cast<std::size_t>(weight_count(Architecture::convolution))) {
-  if (aif.size() != samples) throw std::invalid_argument("DenseNetwork: an AIF of 70 samples is needed");
-  factor = input_factor(aif, facts.input_scale);
-  const bool pooled = architecture_of(facts.parameter) == Architecture::max_pool;
-  float* free = memory.data();
-  weights.conv1 = packed(free, tensor(file, "ctc.conv1.weight"), filter_samples, filter_samples);
-  weights.conv1_bias = copied(free, tensor(file, "ctc.conv1.bias"));
-  if (!pooled) {
-    weights.conv2 = packed(free, tensor(file, "ctc.conv2.weight"), feature_samples * maps, feature_samples * maps);
-    weights.conv2_bias = copied(free, tensor(file, "ctc.conv2.bias"));
-  }
-  weights.conv3 = packed(free, tensor(file, "ctc.conv3.weight"), half, half);
-  weights.conv3_bias = copied(free, tensor(file, "ctc.conv3.bias"));
-  const auto& fc6 = tensor(file, "fc6.weight");
-  weights.fc6 = packed(free, fc6, half, 2 * half);
-  weights.fc7 = packed(free, tensor(file, "fc7.weight"), hidden, hidden);
-  weights.fc7_bias = copied(free, tensor(file, "fc7.bias"));
-  weights.fc8 = copied(free, tensor(file, "fc8.weight"));
-  weights.fc8_bias = tensor(file, "fc8.bias").front();
-
-  // b6' = b6 + W6[:, 128:256] f_AIF (the AIF's four windows are the same).
-  const auto l4 = aif_features(file, aif);
-  auto bias = tensor(file, "fc6.bias");
-  for (std::size_t o = 0; o < hidden; ++o) {
-    double sum = bias[o];
-    for (std::size_t i = 0; i < half; ++i) sum += static_cast<double>(fc6[o * 2 * half + half + i]) * l4[i % maps];
-    bias[o] = static_cast<float>(sum);
-  }
-  weights.fc6_bias = copied(free, bias);
-
+    : kernel(k), parameters(file, source, aif), weights(parameters.weights()) {
   if (kernel.pack != nullptr) {
     fast = AlignedFloats((static_cast<std::size_t>(kernel.packed_size) + 1) / 2);
     auto* const to = reinterpret_cast<unsigned short*>(fast.data());
     kernel.pack(weights, to);
     weights.fast = to;
   }
-
   AlignedFloats zeros(block * samples), l3(block * maps);
   kernel.features(weights, zeros.data(), l3.data());
   std::copy_n(l3.data(), maps, outside.begin());
-}
-
-/// L4 of the AIF chain in double precision: once for each patient, so speed does not matter.
-std::vector<double> DenseNetwork::State::aif_features(const WeightFile& file, std::span<const float> aif) const {
-  std::vector<float> scaled(samples);
-  scale_curve(aif, factor, scaled);
-  const auto layer = [&](const std::string& name, const std::vector<double>& input) {
-    const auto& weight = tensor(file, "aif." + name + ".weight");
-    const auto& bias = tensor(file, "aif." + name + ".bias");
-    const std::size_t inputs = weight.size() / bias.size();
-    std::vector<double> output(bias.begin(), bias.end());
-    for (std::size_t o = 0; o < output.size(); ++o)
-      for (std::size_t i = 0; i < inputs; ++i) output[o] += static_cast<double>(weight[o * inputs + i]) * input[i];
-    for (auto& x : output) x = std::max(x, 0.0);
-    return output;
-  };
-  const bool pooled = architecture_of(facts.parameter) == Architecture::max_pool;
-  std::vector<double> l2;  // time, map
-  std::vector<double> l3(maps, 0.0);
-  for (std::size_t t = 0; t < static_cast<std::size_t>(feature_samples); ++t) {
-    const auto at = layer("conv1", {scaled.begin() + static_cast<std::ptrdiff_t>(t), scaled.end()});
-    for (std::size_t m = 0; m < maps; ++m) l3[m] = std::max(l3[m], at[m]);
-    l2.insert(l2.end(), at.begin(), at.end());
-  }
-  if (!pooled) l3 = layer("conv2", l2);
-  std::vector<double> windows;  // all four positions of a window hold the same
-  for (std::size_t position = 0; position < 4; ++position) windows.insert(windows.end(), l3.begin(), l3.end());
-  return layer("conv3", windows);
 }
 
 /// L3 of the padded lines [first_line, end_line), counted through all slices.
@@ -210,14 +129,12 @@ void DenseNetwork::State::fill_features(const CurveSlab& slab, const PaddedSlab&
         continue;
       }
       const std::span<float> scaled(inputs.data() + waiting * samples, samples);
-      scale_curve(slab.curves.subspan((row + x - 1) * samples, samples), factor, scaled);
+      scale_curve(slab.curves.subspan((row + x - 1) * samples, samples), parameters.factor(), scaled);
       // Counted, not searched for: that goes in vectors.
       if (std::count_if(scaled.begin(), scaled.end(), [](float c) { return std::abs(c) < largest_input; }) !=
           curve_samples)
-        throw InputError(
-            "the tissue curve of voxel x " + std::to_string(x - 1) + ", y " + std::to_string(y - 1) + ", z " +
-            std::to_string(slab.first_slice + static_cast<std::int64_t>(slice)) +
-            " is not finite or out of all proportion to the AIF; leave it out of the mask or check the AIF");
+        refuse_curve({static_cast<std::int64_t>(x) - 1, static_cast<std::int64_t>(y) - 1,
+                      slab.first_slice + static_cast<std::int64_t>(slice)});
       targets[waiting] = target;
       if (++waiting == block) flush();
     }
@@ -256,11 +173,9 @@ void DenseNetwork::State::estimate_lines(const CurveSlab& slab, const PaddedSlab
     for (std::size_t i = 0; i < waiting; ++i) {
       const float estimate = estimates.data()[i];
       if (!std::isfinite(estimate))
-        throw InputError("the " + std::string(perfpipe::facts(facts.parameter).label) +
-                         " network's estimate for voxel x " + std::to_string(targets[i] % padded.nx) + ", y " +
-                         std::to_string(targets[i] / padded.nx) + ", z " +
-                         std::to_string(slab.first_slice + static_cast<std::int64_t>(slice)) +
-                         " is not finite: its curves or the network's weights are out of range");
+        refuse_estimate(parameters.facts().parameter, {static_cast<std::int64_t>(targets[i] % padded.nx),
+                                                       static_cast<std::int64_t>(targets[i] / padded.nx),
+                                                       slab.first_slice + static_cast<std::int64_t>(slice)});
       map_slice[targets[i]] = std::max(estimate, 0.0f);
     }
     waiting = 0;
@@ -287,7 +202,7 @@ DenseNetwork::~DenseNetwork() = default;
 DenseNetwork::DenseNetwork(DenseNetwork&&) noexcept = default;
 DenseNetwork& DenseNetwork::operator=(DenseNetwork&&) noexcept = default;
 
-const WeightFacts& DenseNetwork::facts() const { return state_->facts; }
+const WeightFacts& DenseNetwork::facts() const { return state_->parameters.facts(); }
 
 std::vector<float> DenseNetwork::estimate(const CurveSlab& slab, int threads, std::vector<float>& features) const {
   const auto ny = static_cast<std::size_t>(slab.ny), nx = static_cast<std::size_t>(slab.nx);
