@@ -44,35 +44,6 @@ std::vector<const TrainingKernel*> training_kernels() {
   return kernels;
 }
 
-TrainingNetwork::Layout::Layout(Architecture architecture) {
-  const auto next = [&](std::size_t count) {
-    const std::size_t here = size;
-    size += count;
-    return here;
-  };
-  const auto chain = [&] {
-    ChainLayout c;
-    c.conv1 = next(taps * maps);
-    c.conv1_bias = next(maps);
-    if (architecture == Architecture::convolution) {
-      c.conv2 = next(l2_row * maps);
-      c.conv2_bias = next(maps);
-    }
-    c.conv3 = next(windows * quadrant);
-    c.conv3_bias = next(maps);
-    return c;
-  };
-  tissue = chain();
-  fc6 = next(half * hidden);
-  fc6_bias = next(hidden);
-  fc7 = next(hidden * hidden);
-  fc7_bias = next(hidden);
-  fc8 = next(hidden);
-  fc8_bias = next(16);  // one, and padding: what follows is aligned
-  artery = chain();
-  fc6_artery = next(half * hidden);
-}
-
 TrainingNetwork::TimeLayers::TimeLayers(std::size_t rows, Architecture architecture)
     : l2(architecture == Architecture::convolution ? rows * l2_row : 0), l3(rows * maps), d_l3(rows * maps) {
   if (architecture == Architecture::convolution) return;
@@ -84,7 +55,7 @@ TrainingNetwork::TimeLayers::TimeLayers(std::size_t rows, Architecture architect
 TrainingNetwork::TrainingNetwork(Architecture architecture, const TrainingKernel& kernel)
     : architecture_(architecture),
       kernel_(kernel),
-      layout_(architecture),
+      layout_(architecture == Architecture::max_pool),
       conv2_transposed_(architecture == Architecture::convolution ? l2_row * maps : 0),
       conv3_transposed_(windows * quadrant),
       fc6_transposed_(half * hidden),

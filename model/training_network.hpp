@@ -5,6 +5,7 @@
 #include "core/aligned.hpp"
 #include "model/bicnn.hpp"
 #include "model/training_kernel.hpp"
+#include "model/training_layout.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -58,15 +59,6 @@ class TrainingNetwork {
   void finish_gradient(std::span<float> gradient);
 
  private:
-  /// Offsets of a chain's weights; conv2 is not there with max-pooling.
-  struct ChainLayout {
-    std::size_t conv1 = 0, conv1_bias = 0, conv2 = 0, conv2_bias = 0, conv3 = 0, conv3_bias = 0;
-  };
-  struct Layout {
-    ChainLayout tissue, artery;
-    std::size_t fc6 = 0, fc6_bias = 0, fc7 = 0, fc7_bias = 0, fc8 = 0, fc8_bias = 0, fc6_artery = 0, size = 0;
-    explicit Layout(Architecture architecture);
-  };
   /// L1 to L3 of some curves.
   struct TimeLayers {
     AlignedFloats l2, l3, d_l3;
@@ -84,7 +76,7 @@ class TrainingNetwork {
 
   Architecture architecture_;
   const TrainingKernel& kernel_;
-  Layout layout_;
+  TrainingLayout layout_;
   const float* weights_ = nullptr;
   // Transposed weights.
   AlignedFloats conv2_transposed_, conv3_transposed_, fc6_transposed_, fc7_transposed_;

@@ -3,152 +3,31 @@
 #pragma once
 
 #include "model/gpu/dense_slab.hpp"
+#include "model/gpu/time_layers.hpp"
 
 namespace perfpipe::gpu {
 
-/// Rows that a warp takes through L1 to L3 and through L4 at once, each lane one of 32 maps: a weight that a lane reads
-/// is used 16 times. In the head each lane has four of 128 outputs, of 8 rows.
-inline constexpr int exact_rows = 16, exact_head_rows = 8;
-inline constexpr int exact_chunk = 7;  ///< positions of L2 that are made and used up together
-inline constexpr int exact_curve_stride = 72, exact_l2_row = exact_chunk * feature_floats;
-
-inline constexpr int exact_conv2_chunk = exact_l2_row * feature_floats;
-inline constexpr int exact_features_warp = exact_rows * (exact_curve_stride + exact_l2_row);
-inline constexpr int exact_pooled_warp = exact_rows * exact_curve_stride;
+/// In the head each lane has four of 128 outputs, of 8 rows.
+inline constexpr int exact_head_rows = 8;
 inline constexpr int exact_windows_shared = chain_floats * feature_floats,
                      exact_windows_warp = exact_rows * chain_floats;
 inline constexpr int exact_head_shared = 2 * chain_floats * chain_floats,
                      exact_head_warp = 2 * exact_head_rows * chain_floats;
 
 /// Floats of shared memory for a block of this many warps.
-constexpr int exact_features_floats(int warps) { return exact_conv2_chunk + warps * exact_features_warp; }
-constexpr int exact_pooled_floats(int warps) { return warps * exact_pooled_warp; }
 constexpr int exact_windows_floats(int warps) { return exact_windows_shared + warps * exact_windows_warp; }
 constexpr int exact_head_floats(int warps) { return exact_head_shared + warps * exact_head_warp; }
 
-/// sums[r] += row r of `input` (Stride apart) times the lane's column of `weights` [depth, 32].
-template <int Rows, int Stride>
-PERFPIPE_DEVICE void add_product(float (&sums)[Rows], const float* input, const float* weights, int depth, int lane) {
-  PERFPIPE_NO_UNROLL
-  for (int k = 0; k < depth; k += 4) {
-    float w[4];
-    PERFPIPE_UNROLL
-    for (int i = 0; i < 4; ++i) w[i] = weights[(k + i) * feature_floats + lane];
-    PERFPIPE_UNROLL
-    for (int r = 0; r < Rows; ++r) {
-      const Quad x = quad_at(input + r * Stride + k);
-      sums[r] = fused(x.w, w[3], fused(x.z, w[2], fused(x.y, w[1], fused(x.x, w[0], sums[r]))));
-    }
-  }
-}
-
-/// Copies `count` floats by all threads of a block.
-PERFPIPE_DEVICE void copy_by(int thread, int threads, const float* from, int count, float* to) {
-  for (int i = 4 * thread; i < count; i += 4 * threads) *reinterpret_cast<Quad*>(to + i) = quad_at(from + i);
-}
-
-/// The scaled curves of a warp's rows.
-template <class Block>
-PERFPIPE_DEVICE void load_curves(const DenseSlab& slab, float factor, int first_row, int lane, float* curves) {
-  for (int i = lane; i < exact_rows * curve_floats; i += warp_lanes) {
-    const int row = i / curve_floats, sample = i % curve_floats;
-    curves[row * exact_curve_stride + sample] = scaled_sample<Block>(slab, factor, first_row + row, sample);
-  }
-}
-
-/// Seven neighbouring positions of L2 for one map, from the 42 samples that they see.
-PERFPIPE_DEVICE void convolve(const float* curve, const float (&filter)[filter_taps], float (&at)[exact_chunk]) {
-  PERFPIPE_UNROLL
-  for (int s = 0; s < filter_taps + exact_chunk - 1; ++s) {
-    const float x = curve[s];
-    PERFPIPE_UNROLL
-    for (int t = 0; t < exact_chunk; ++t)
-      if (s - t >= 0 && s - t < filter_taps) at[t] = fused(x, filter[s - t], at[t]);
-  }
-}
-
-/// L1 to L3 with two convolutions.
-template <class Block>
+/// L1 to L3 of a slab's rows.
+template <bool Pooled, class Block>
 PERFPIPE_DEVICE void exact_features(const Block& block, const DenseLayers& w, const DenseSlab& slab) {
-  const int warps = block.threads() / warp_lanes, rows_of_block = warps * exact_rows;
-  float* const conv2 = block.shared();
-  const auto curves_of = [&](int thread) {
-    return block.shared() + exact_conv2_chunk + thread / warp_lanes * exact_features_warp;
-  };
-  const auto l2_of = [&](int thread) { return curves_of(thread) + exact_rows * exact_curve_stride; };
-  typename Block::template Registers<filter_taps> filter;
-  typename Block::template Registers<exact_rows> sums;
-  block.each_thread([&](int thread) {
-    PERFPIPE_UNROLL
-    for (int k = 0; k < filter_taps; ++k) filter.of(thread)[k] = w.conv1[k * feature_floats + thread % warp_lanes];
-  });
-  for (int tile = block.index() * rows_of_block; tile < slab.rows; tile += block.blocks() * rows_of_block) {
-    const auto first_row = [&](int thread) { return tile + thread / warp_lanes * exact_rows; };
-    block.each_thread([&](int thread) {
-      const int lane = thread % warp_lanes;
-      load_curves<Block>(slab, w.factor, first_row(thread), lane, curves_of(thread));
-      PERFPIPE_UNROLL
-      for (int r = 0; r < exact_rows; ++r) sums.of(thread)[r] = w.conv2_bias[lane];
-    });
-    PERFPIPE_NO_UNROLL
-    for (int chunk = 0; chunk < l2_positions / exact_chunk; ++chunk) {
-      block.each_thread([&](int thread) {
-        copy_by(thread, block.threads(), w.conv2 + chunk * exact_conv2_chunk, exact_conv2_chunk, conv2);
-        const int lane = thread % warp_lanes;
-        PERFPIPE_NO_UNROLL
-        for (int r = 0; r < exact_rows; ++r) {
-          float at[exact_chunk];
-          PERFPIPE_UNROLL
-          for (int t = 0; t < exact_chunk; ++t) at[t] = w.conv1_bias[lane];
-          convolve(curves_of(thread) + r * exact_curve_stride + chunk * exact_chunk, filter.of(thread), at);
-          PERFPIPE_UNROLL
-          for (int t = 0; t < exact_chunk; ++t)
-            l2_of(thread)[r * exact_l2_row + t * feature_floats + lane] = relu(at[t]);
-        }
-      });
-      block.each_thread([&](int thread) {
-        add_product<exact_rows, exact_l2_row>(sums.of(thread), l2_of(thread), conv2, exact_l2_row, thread % warp_lanes);
-      });
-    }
-    block.each_thread([&](int thread) {
-      PERFPIPE_UNROLL
-      for (int r = 0; r < exact_rows; ++r)
-        if (const int row = first_row(thread) + r; row < slab.rows)
-          slab.l3[row * feature_floats + thread % warp_lanes] = relu(sums.of(thread)[r]);
-    });
-  }
-}
-
-/// L1 to L3 with max-pooling: bias and ReLU after the maximum, as on the CPU.
-template <class Block>
-PERFPIPE_DEVICE void exact_pooled_features(const Block& block, const DenseLayers& w, const DenseSlab& slab) {
-  const int warps = block.threads() / warp_lanes;
-  block.each_warp([&](const auto& warp) {
-    float* const curves = block.shared() + warp.index() * exact_pooled_warp;
-    typename std::decay_t<decltype(warp)>::template Registers<filter_taps> filter;
-    warp.each_lane([&](int lane) {
-      PERFPIPE_UNROLL
-      for (int k = 0; k < filter_taps; ++k) filter.of(lane)[k] = w.conv1[k * feature_floats + lane];
-    });
-    const int step = block.blocks() * warps * exact_rows;
-    for (int tile = (block.index() * warps + warp.index()) * exact_rows; tile < slab.rows; tile += step) {
-      warp.phase([&](int lane) { load_curves<Block>(slab, w.factor, tile, lane, curves); });
-      warp.phase([&](int lane) {
-        PERFPIPE_NO_UNROLL
-        for (int r = 0; r < exact_rows && tile + r < slab.rows; ++r) {
-          float best = 0.0f;
-          PERFPIPE_NO_UNROLL
-          for (int first = 0; first < l2_positions; first += exact_chunk) {
-            float at[exact_chunk] = {};
-            convolve(curves + r * exact_curve_stride + first, filter.of(lane), at);
-            PERFPIPE_UNROLL
-            for (int t = 0; t < exact_chunk; ++t) best = first + t > 0 && best > at[t] ? best : at[t];
-          }
-          slab.l3[(tile + r) * feature_floats + lane] = relu(best + w.conv1_bias[lane]);
-        }
-      });
-    }
-  });
+  const TimeWeights weights{w.conv1, w.conv1_bias, w.conv2, w.conv2_bias};
+  const TimeRows rows{slab.rows, block.index(), block.blocks(), slab.l3, nullptr};
+  const auto sample_at = [&](int row, int sample) { return scaled_sample<Block>(slab, w.factor, row, sample); };
+  if constexpr (Pooled)
+    pooled_layers(block, weights, rows, sample_at);
+  else
+    convolved_layers(block, weights, rows, sample_at);
 }
 
 /// L4 of all windows that touch a voxel inside.

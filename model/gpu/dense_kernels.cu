@@ -18,10 +18,10 @@ PERFPIPE_DEVICE DeviceBlock this_block() {
 }
 
 __global__ void __launch_bounds__(most_threads, 1) exact_features_kernel(DenseLayers w, DenseSlab slab) {
-  exact_features(this_block(), w, slab);
+  exact_features<false>(this_block(), w, slab);
 }
 __global__ void __launch_bounds__(most_threads, 2) exact_pooled_kernel(DenseLayers w, DenseSlab slab) {
-  exact_pooled_features(this_block(), w, slab);
+  exact_features<true>(this_block(), w, slab);
 }
 __global__ void __launch_bounds__(most_threads, 2) exact_windows_kernel(DenseLayers w, DenseSlab slab) {
   exact_windows(this_block(), w, slab);

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "model/gpu/block.hpp"
+#include "model/gpu/sizes.hpp"
 
 namespace perfpipe::gpu {
-
-inline constexpr int curve_floats = 70, filter_taps = 36, l2_positions = 35, feature_floats = 32, chain_floats = 128;
 
 /// A curve that is larger, once scaled, could overflow a network's sums (as in model/dense_inference.cpp).
 inline constexpr float largest_input = 1e12f;

@@ -43,9 +43,9 @@ void run(int shared_floats, const Body& body) {
 
 inline void compute_exactly(const DenseLayers& w, const DenseSlab& slab, bool pooled) {
   if (pooled)
-    run(exact_pooled_floats(warps), [&](const HostBlock& block) { exact_pooled_features(block, w, slab); });
+    run(exact_pooled_floats(warps), [&](const HostBlock& block) { exact_features<true>(block, w, slab); });
   else
-    run(exact_features_floats(warps), [&](const HostBlock& block) { exact_features(block, w, slab); });
+    run(exact_features_floats(warps), [&](const HostBlock& block) { exact_features<false>(block, w, slab); });
   run(exact_windows_floats(warps), [&](const HostBlock& block) { exact_windows(block, w, slab); });
   run(exact_head_floats(warps), [&](const HostBlock& block) { exact_head(block, w, slab); });
 }
