@@ -23,9 +23,8 @@ class Augmentation {
   Augmentation() = default;
   Augmentation(const Recipe& recipe, std::int64_t epoch, std::size_t step, std::size_t samples, std::size_t patients);
 
-  std::array<std::uint8_t, 9> symmetry(std::size_t sample) const {
-    return patch_symmetry(symmetries_.empty() ? 0 : symmetries_[sample]);
-  }
+  std::uint8_t which_symmetry(std::size_t sample) const { return symmetries_.empty() ? 0 : symmetries_[sample]; }
+  std::array<std::uint8_t, 9> symmetry(std::size_t sample) const { return patch_symmetry(which_symmetry(sample)); }
   /// Of the tissue curves, and of the target where it is proportional to them (CBF, CBV).
   float gain(std::size_t sample) const { return gains_.empty() ? 1.0f : gains_[sample]; }
   /// By how many samples both curves come later (earlier if negative). Deconvolution does not see it.

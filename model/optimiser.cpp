@@ -78,21 +78,26 @@ double decayed_rate(double learning_rate, double decay, std::int64_t steps) {
   return learning_rate / (1.0 + static_cast<double>(steps) * decay);
 }
 
+AdamRate adam_rate(double rate, double beta1, std::int64_t n) {
+  constexpr double epsilon = 1e-8;
+  const auto steps = static_cast<double>(n);
+  const double correction = std::sqrt(1.0 - std::pow(adam_beta2, steps));
+  return {static_cast<float>(rate * correction / (1.0 - std::pow(beta1, steps))),
+          static_cast<float>(epsilon * correction)};
+}
+
 void adam_step(std::span<float> weights, std::span<const float> gradient, double rate, double beta1,
                OptimiserState& state) {
-  constexpr double beta2 = 0.999, epsilon = 1e-8;
   check_sizes(weights, gradient, state.square, state.steps);
   if (state.steps == 0) {
     state.velocity.assign(weights.size(), 0.0f);
     state.square.assign(weights.size(), 0.0f);
   }
   ++state.steps;
-  const auto n = static_cast<double>(state.steps);
-  const double correction = std::sqrt(1.0 - std::pow(beta2, n));
+  const auto [step, floor] = adam_rate(rate, beta1, state.steps);
   move_by_adam(weights.data(), state.velocity.data(), state.square.data(), gradient.data(), weights.size(),
-               {static_cast<float>(beta1), static_cast<float>(1.0 - beta1), static_cast<float>(beta2),
-                static_cast<float>(1.0 - beta2), static_cast<float>(rate * correction / (1.0 - std::pow(beta1, n))),
-                static_cast<float>(epsilon * correction)});
+               {static_cast<float>(beta1), static_cast<float>(1.0 - beta1), static_cast<float>(adam_beta2),
+                static_cast<float>(1.0 - adam_beta2), step, floor});
 }
 
 void PlateauRule::epoch_done(double validation_error) {

@@ -28,6 +28,14 @@ void sgd_step(std::span<float> weights, std::span<const float> gradient, double 
 /// rate / (1 + n decay) for the next step, n the steps so far (Torch7's learningRateDecay).
 double decayed_rate(double learning_rate, double decay, std::int64_t steps);
 
+/// What Adam's step n (from 1) moves by: weight -= rate * mean / (sqrt(square) + floor), of means that are not
+/// corrected for their start at zero.
+struct AdamRate {
+  float rate, floor;
+};
+AdamRate adam_rate(double rate, double beta1, std::int64_t n);
+inline constexpr double adam_beta2 = 0.999;
+
 /// One step of Adam (Kingma and Ba, ICLR 2015), beta2 0.999, epsilon 1e-8 beside the corrected root.
 void adam_step(std::span<float> weights, std::span<const float> gradient, double rate, double beta1,
                OptimiserState& state);

@@ -17,6 +17,8 @@ class Batches {
   /// `set` must outlive this. Throws InputError for the AIF of a patient with samples that cannot be scaled.
   Batches(const PatchSet& set, Parameter parameter, double input_scale);
 
+  /// [patients] of the curves; 0 for those without samples.
+  std::span<const float> factors() const { return factors_; }
   /// The 99th percentile over samples of the largest value of their centre curve, scaled like the AIF.
   double tissue_peak() const;
   /// Tissue curves are multiplied by this beside their patient's factor.

@@ -14,12 +14,14 @@
 
 #ifdef __CUDACC__
 #define PERFPIPE_DEVICE __device__ __forceinline__
+#define PERFPIPE_ANYWHERE __host__ __device__ constexpr
 #define PERFPIPE_UNROLL _Pragma("unroll")
 #define PERFPIPE_NO_UNROLL _Pragma("unroll 1")
 #else
 #include <algorithm>
 #include <vector>
 #define PERFPIPE_DEVICE inline
+#define PERFPIPE_ANYWHERE constexpr
 #define PERFPIPE_UNROLL
 #define PERFPIPE_NO_UNROLL
 #endif

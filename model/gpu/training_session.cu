@@ -1,0 +1,219 @@
+// The GPU side of training (training_table.hpp): memory, and a step's kernels as one graph of launches.
+//
+// All kernels of a step wait for those before them; which samples they take stands in the networks' Progress on the
+// device, so that the same graph is every step's, and the host looks on only where an epoch ends.
+#include "model/gpu/cuda_call.cuh"
+#include "model/gpu/training_backward.hpp"
+#include "model/gpu/training_forward.hpp"
+#include "model/gpu/training_gradients.hpp"
+#include "model/gpu/training_head.hpp"
+#include "model/gpu/training_memory.hpp"
+#include "model/gpu/training_update.hpp"
+
+#include <memory>
+
+namespace perfpipe::gpu {
+namespace {
+
+PERFPIPE_DEVICE DeviceBlock this_block() {
+  extern __shared__ Quad shared[];
+  return DeviceBlock(reinterpret_cast<float*>(shared));
+}
+
+constexpr int feature_warps = 4, gather_threads = 256, artery_threads = 512;
+
+__global__ void __launch_bounds__(gather_threads) gather_kernel(Step step) { gather_curves(this_block(), step); }
+__global__ void __launch_bounds__(feature_warps* warp_lanes, 2) features_kernel(Step step) {
+  training_features(this_block(), step);
+}
+__global__ void __launch_bounds__(head_threads, 2) head_kernel(Step step) { training_head(this_block(), step); }
+__global__ void __launch_bounds__(artery_threads) artery_kernel(Step step) { artery_backward(this_block(), step); }
+__global__ void __launch_bounds__(gradient_threads, 2) time_gradients_kernel(Step step) {
+  time_gradients(this_block(), step);
+}
+__global__ void __launch_bounds__(outer_threads, 2) head_gradients_kernel(Step step) {
+  head_gradients(this_block(), step);
+}
+__global__ void __launch_bounds__(update_threads) update_kernel(Step step) { update_weights(this_block(), step); }
+__global__ void __launch_bounds__(warp_lanes) finish_kernel(Step step) { finish_step(this_block(), step); }
+
+using Kernel = void (*)(Step);
+
+struct Launch {
+  Kernel kernel;
+  const char* name;
+  int blocks, threads, shared_floats;
+  bool in_validation;
+};
+
+/// A step's kernels in their order, for mini-batches of up to `rows` samples.
+std::vector<Launch> launches(int rows) {
+  const auto blocks_for = [](int count, int of_block) { return (count + of_block - 1) / of_block; };
+  const int curves = rows * patch_curves;
+  return {
+      {gather_kernel, "curves of a step", blocks_for(curves, 4 * gather_threads / warp_lanes), gather_threads, 0, true},
+      {features_kernel, "L1 to L3 of a step", 1 + blocks_for(curves, feature_warps * exact_rows),
+       feature_warps * warp_lanes, exact_features_floats(feature_warps), true},
+      {head_kernel, "L4 to L8 of a step", blocks_for(rows, head_samples), head_threads, head_floats(), true},
+      {artery_kernel, "the way back through the AIF chain", 1, artery_threads, 0, false},
+      {time_gradients_kernel, "gradients of L1 to L3", gradient_blocks, gradient_threads, gradient_floats(), false},
+      {head_gradients_kernel, "gradients of L4 to L8", outer_blocks, outer_threads, outer_floats(), false},
+      {update_kernel, "the optimiser's step", update_blocks(static_cast<int>(TrainingLayout(false).size)),
+       update_threads, update_floats(), false},
+      {finish_kernel, "the end of a step", 1, warp_lanes, finish_floats(), true}};
+}
+
+}  // namespace
+
+class CudaTrainingDevice {
+ public:
+  explicit CudaTrainingDevice(int device) : device_(device) {
+    calls_(cudaSetDevice(device), "cudaSetDevice");
+    calls_(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+    for (const auto& launch : launches(1))
+      calls_(cudaFuncSetAttribute(launch.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  launch.shared_floats * static_cast<int>(sizeof(float))),
+             launch.name);
+  }
+  ~CudaTrainingDevice() {
+    static_cast<void>(cudaSetDevice(device_));
+    if (stream_ != nullptr) static_cast<void>(cudaStreamSynchronize(stream_));
+    if (graph_ != nullptr) static_cast<void>(cudaGraphExecDestroy(graph_));
+    for (void* const one : memory_) static_cast<void>(cudaFree(one));
+    if (stream_ != nullptr) static_cast<void>(cudaStreamDestroy(stream_));
+  }
+  CudaTrainingDevice(const CudaTrainingDevice&) = delete;
+  CudaTrainingDevice& operator=(const CudaTrainingDevice&) = delete;
+
+  Calls& calls() { return calls_; }
+  void use() { calls_(cudaSetDevice(device_), "cudaSetDevice"); }
+
+  template <class T>
+  T* allocate(std::size_t count) {
+    if (!calls_.good()) return nullptr;
+    const std::size_t bytes = (count * sizeof(T) + 255) / 256 * 256;
+    // From pieces of some size: thousands of small arrays would take the driver a second.
+    if (bytes > left_) {
+      const std::size_t piece = bytes > piece_bytes ? bytes : piece_bytes;
+      void* fresh = nullptr;
+      const std::string operation = "cudaMalloc of " + std::to_string(piece >> 20) + " MiB for training";
+      calls_(cudaMalloc(&fresh, piece), operation.c_str());
+      if (!calls_.good()) return nullptr;
+      memory_.push_back(fresh);
+      calls_(cudaMemsetAsync(fresh, 0, piece, stream_), "cudaMemset");
+      if (bytes >= piece_bytes) return static_cast<T*>(fresh);
+      next_ = static_cast<char*>(fresh);
+      left_ = piece;
+    }
+    auto* const here = reinterpret_cast<T*>(next_);
+    next_ += bytes;
+    left_ -= bytes;
+    return here;
+  }
+  template <class T>
+  void upload(T* to, const T* from, std::size_t count) {
+    if (count == 0 || !calls_.good()) return;
+    calls_(cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyHostToDevice, stream_), "copy to the GPU");
+    calls_(cudaStreamSynchronize(stream_), "waiting for a copy to the GPU");
+  }
+  template <class T>
+  void download(T* to, const T* from, std::size_t count) {
+    if (count == 0 || !calls_.good()) return;
+    calls_(cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyDeviceToHost, stream_), "copy from the GPU");
+    calls_(cudaStreamSynchronize(stream_), "waiting for a copy from the GPU");
+  }
+
+  void run(const Step& step, int networks, int rows, int times) {
+    if (step.validating) {
+      for (int i = 0; i < times && calls_.good(); ++i) launch(step, networks, rows);
+    } else {
+      if (graph_ == nullptr) record(step, networks, rows);
+      for (int i = 0; i < times && calls_.good(); ++i) calls_(cudaGraphLaunch(graph_, stream_), "cudaGraphLaunch");
+    }
+    if (calls_.good()) calls_(cudaStreamSynchronize(stream_), "waiting for a step's kernels");
+  }
+
+ private:
+  static constexpr std::size_t piece_bytes = std::size_t{64} << 20;
+
+  void launch(Step step, int networks, int rows) {
+    for (const auto& one : launches(rows)) {
+      if (!calls_.good() || (step.validating && !one.in_validation)) continue;
+      void* arguments[] = {&step};
+      calls_(cudaLaunchKernel(reinterpret_cast<const void*>(one.kernel),
+                              dim3(static_cast<unsigned>(one.blocks), static_cast<unsigned>(networks)),
+                              dim3(static_cast<unsigned>(one.threads)), arguments,
+                              static_cast<std::size_t>(one.shared_floats) * sizeof(float), stream_),
+             one.name);
+    }
+  }
+
+  /// The same launches as a graph: 3 us of a processor's time for a step instead of some 20.
+  void record(const Step& step, int networks, int rows) {
+    cudaGraph_t recorded = nullptr;
+    calls_(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    launch(step, networks, rows);
+    // Ends the recording whatever went wrong in it.
+    const auto status = cudaStreamEndCapture(stream_, &recorded);
+    calls_(status, "cudaStreamEndCapture");
+    if (calls_.good()) calls_(cudaGraphInstantiate(&graph_, recorded, 0), "cudaGraphInstantiate");
+    if (recorded != nullptr) static_cast<void>(cudaGraphDestroy(recorded));
+  }
+
+  int device_;
+  Calls calls_;
+  cudaStream_t stream_ = nullptr;
+  cudaGraphExec_t graph_ = nullptr;
+  std::vector<void*> memory_;
+  char* next_ = nullptr;
+  std::size_t left_ = 0;
+};
+
+class TrainingSession {
+ public:
+  TrainingSession(int which, const std::vector<NetworkSource>& networks) : device(which), memory(device, networks) {}
+  CudaTrainingDevice device;
+  TrainingMemory<CudaTrainingDevice> memory;
+};
+
+namespace {
+
+std::string create(int device, const std::vector<NetworkSource>& networks, TrainingSession*& session) {
+  auto fresh = std::make_unique<TrainingSession>(device, networks);
+  const std::string problem = fresh->device.calls().problem();
+  if (problem.empty()) session = fresh.release();
+  return problem;
+}
+
+template <class Work>
+std::string with(TrainingSession& session, const Work& work) {
+  session.device.use();
+  work(session.memory);
+  return session.device.calls().problem();
+}
+
+std::string begin_epoch(TrainingSession& session, int network, const EpochSource& epoch) {
+  return with(session, [&](auto& memory) { memory.begin_epoch(network, epoch); });
+}
+std::string run(TrainingSession& session, int steps) {
+  return with(session, [&](auto& memory) { memory.run(steps); });
+}
+std::string validate(TrainingSession& session, const std::vector<int>& networks) {
+  return with(session, [&](auto& memory) { memory.validate(networks); });
+}
+std::string read_progress(TrainingSession& session, Progress* progress) {
+  return with(session, [&](auto& memory) { memory.read_progress(progress); });
+}
+std::string read(TrainingSession& session, int network, const NetworkTarget& to) {
+  return with(session, [&](auto& memory) { memory.read(network, to); });
+}
+void destroy(TrainingSession* session) { delete session; }
+
+}  // namespace
+}  // namespace perfpipe::gpu
+
+extern "C" const perfpipe::gpu::TrainingCudaTable* perfpipe_training_cuda() {
+  using namespace perfpipe::gpu;
+  static const TrainingCudaTable table{create, begin_epoch, run, validate, read_progress, read, destroy};
+  return &table;
+}
