@@ -13,4 +13,7 @@ namespace perfpipe::bench {
 /// the calling thread, with weights of no meaning.
 std::function<void()> patchwise_network(Parameter parameter, std::int64_t patches, std::int64_t batch);
 
+/// The same on LibTorch's GPU, waiting for it at the end; null where LibTorch sees none.
+std::function<void()> patchwise_network_on_gpu(Parameter parameter, std::int64_t patches, std::int64_t batch);
+
 }  // namespace perfpipe::bench

@@ -2,6 +2,8 @@
 #include "core/shared_slabs.hpp"
 #include "formats/nifti_image.hpp"
 #include "formats/sidecar.hpp"
+#include "model/linear_cuda.hpp"
+#include "stages/deconvolution_linear.hpp"
 #include "stages/deconvolution_methods.hpp"
 #include "stages/maps.hpp"
 #include "stages/target_units.hpp"
@@ -148,6 +150,11 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                                    units, facts(p).label, fmt::join(target_units(p), ", "), name(p)));
       }
   }
+  DeviceUse device_use() const override {
+    const bool one_matrix = options_.method == "bsvd" || options_.method == "ssvd" ||
+                            (options_.method == "tikhonov" && options_.regularisation == "fixed");
+    return one_matrix && !options_.residue ? DeviceUse::same_bits : DeviceUse::none;
+  }
   double cost(const TaskInfo&) const override { return options_.method == "bayes" ? 3.0 : 0.3; }
   /// The others take as long as reading their curves.
   int max_ranks(const TaskInfo&) const override { return options_.method == "bayes" ? 8 : 1; }
@@ -162,6 +169,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     const auto method = make_deconvolution(options_, aif, tissue.metadata().at("dt_s"));
     const ParameterScale scale{options_.hematocrit_factor, options_.density, options_.tmax == "subsample"};
     const auto extras = extra_maps(options_);
+    const auto on_gpu = for_gpu(context.job().device, *method, scale);  // null: on the CPU
 
     auto& output = context.output();
     const std::vector<std::int64_t> volume{nz, dims[1], dims[2]};
@@ -183,8 +191,11 @@ class BsvdTargets final : public StageWith<TargetOptions> {
       std::vector<std::vector<float>> more(extras.size(), std::vector<float>(inside.size(), 0.0f));
       std::vector<float> residues(inside.size() * static_cast<std::size_t>(length), 0.0f);
       for (auto& map : maps) map.assign(inside.size(), 0.0f);
-      negative += deconvolve(*method, curves, inside, static_cast<std::size_t>(plane), scale, context.job().threads,
-                             {{maps[0], maps[1], maps[2], maps[3]}, {more.begin(), more.end()}, residues});
+      if (on_gpu)
+        negative += on_gpu->compute(curves, inside, context.job().threads, {maps[0], maps[1], maps[2], maps[3]});
+      else
+        negative += deconvolve(*method, curves, inside, static_cast<std::size_t>(plane), scale, context.job().threads,
+                               {{maps[0], maps[1], maps[2], maps[3]}, {more.begin(), more.end()}, residues});
       std::vector<float> all;
       for (const auto& map : maps) all.insert(all.end(), map.begin(), map.end());
       for (const auto& map : more) all.insert(all.end(), map.begin(), map.end());
@@ -208,6 +219,15 @@ class BsvdTargets final : public StageWith<TargetOptions> {
   }
 
  private:
+  std::unique_ptr<CudaLinearMaps> for_gpu(const Device& device, const Deconvolution& method,
+                                          const ParameterScale& scale) const {
+    const auto* const linear = dynamic_cast<const LinearDeconvolution*>(&method);
+    if (!device.cuda || device_use() == DeviceUse::none || linear == nullptr) return nullptr;
+    const auto op = linear->for_gpu(scale);
+    if (!CudaLinearMaps::fits(op)) return nullptr;
+    return std::make_unique<CudaLinearMaps>(op, device.index);
+  }
+
   void finish(StageContext& context, std::int64_t negative) const {
     const std::string label = context.task().stage == "bsvd_targets"
                                   ? (options_.method == "file" ? "target" : options_.method)

@@ -42,6 +42,22 @@ void LinearDeconvolution::solve(const float* curves, const ParameterScale& scale
   residue_parameters(*this, scale, block);
 }
 
+gpu::LinearOperator LinearDeconvolution::for_gpu(const ParameterScale& scale) const {
+  gpu::LinearOperator op;
+  op.samples = static_cast<int>(samples());
+  op.length = static_cast<int>(length());
+  op.first = first_.data();
+  if (!second_.empty()) {
+    op.rank = static_cast<int>(rank_);
+    op.second = second_.data();
+  }
+  op.dt = dt();
+  op.flow = scale.flow();
+  op.volume = scale.volume() * dt();
+  op.subsample_tmax = scale.subsample_tmax;
+  return op;
+}
+
 std::vector<double> truncated_gains(const SingularSystem& system, double threshold) {
   const double cut = threshold * system.values.front() * (1.0 - 1e-12);
   std::vector<double> gains;

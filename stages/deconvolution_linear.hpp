@@ -1,6 +1,7 @@
 // Deconvolutions that are one matrix for all voxels: k = operator · c.
 #pragma once
 
+#include "model/gpu/linear_slab.hpp"
 #include "stages/deconvolution.hpp"
 #include "stages/singular_system.hpp"
 
@@ -19,6 +20,8 @@ class LinearDeconvolution final : public Deconvolution {
   void solve(const float* curves, const ParameterScale& scale, DeconvolvedBlock& block) const override;
   /// Number of gains that are not 0.
   std::int64_t rank() const { return rank_; }
+  /// For model/linear_cuda.hpp; points into this object.
+  gpu::LinearOperator for_gpu(const ParameterScale& scale) const;
 
  private:
   std::int64_t rank_ = 0;

@@ -1,6 +1,7 @@
 // inference: maps by the networks, in a cross-validation each patient's by those that never saw that patient.
 #include "core/shared_slabs.hpp"
 #include "model/bicnn.hpp"
+#include "model/dense_cuda.hpp"
 #include "model/dense_inference.hpp"
 #include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
@@ -26,6 +27,21 @@ struct InferenceOptions {
 struct Estimator {
   WeightFacts facts;
   std::function<std::vector<float>(const CurveSlab&)> estimate;
+};
+
+/// All networks on a GPU: a slab goes there once, and every network's map comes back.
+class MapsByGpu {
+ public:
+  MapsByGpu(std::vector<DenseParameters> networks, bool fast, int device, int threads)
+      : networks_(std::move(networks), fast ? gpu::Arithmetic::tf32 : gpu::Arithmetic::exact, device),
+        threads_(threads) {}
+  void compute(const CurveSlab& slab) { maps_ = networks_.estimate(slab, threads_); }
+  std::vector<float> take(std::size_t network) { return std::move(maps_[network]); }
+
+ private:
+  CudaDenseNetworks networks_;
+  int threads_;
+  std::vector<std::vector<float>> maps_;
 };
 
 /// Mean and standard deviation over networks, voxel by voxel, network after network (Welford's update).
@@ -79,8 +95,9 @@ class Inference final : public StageWith<InferenceOptions> {
              "dense: features once for each voxel; reference: patch by patch as in training, some nine times slower, "
              "equal up to rounding");
     t.choice("precision", &InferenceOptions::precision, {"exact", "fast"},
-             "fast: where the processor has AMX the dense engine multiplies numbers of 16 bits, within a thousandth of "
-             "the map's range and some 1.5 times faster; elsewhere as exact, so bits then depend on the machine");
+             "fast: within a thousandth of the map's range; the dense engine multiplies numbers of 16 bits where the "
+             "processor has AMX, some 1.5 times faster, and of 19 bits on a GPU's tensor cores; elsewhere as exact, so "
+             "bits then depend on the machine");
     return t;
   }
 
@@ -119,6 +136,10 @@ class Inference final : public StageWith<InferenceOptions> {
       }
   }
   bool accepts_failed_inputs() const override { return true; }
+  DeviceUse device_use() const override {
+    if (options_.engine != "dense") return DeviceUse::none;
+    return options_.precision == "fast" ? DeviceUse::own_bits : DeviceUse::same_bits;
+  }
   double cost(const TaskInfo&) const override { return options_.engine == "dense" ? 1.0 : 9.0; }
   int max_ranks(const TaskInfo&) const override { return 8; }  // where there are fewer patients than ranks
 
@@ -132,7 +153,8 @@ class Inference final : public StageWith<InferenceOptions> {
     const auto dims = tissue.dims("tissue_curves");
     const std::int64_t nz = dims[0], ny = dims[1], nx = dims[2];
     std::vector<float> features;
-    const auto estimators = make_estimators(context, aif, features);
+    std::shared_ptr<MapsByGpu> on_gpu;  // null: on the CPU
+    const auto estimators = make_estimators(context, aif, features, on_gpu);
     if (estimators.empty()) throw TaskFailure("no network is there for this patient: their trainings failed");
     auto& output = context.output();
     std::vector<SliceDataset> datasets;  // in the order in which a slab's maps stand behind each other
@@ -160,6 +182,7 @@ class Inference final : public StageWith<InferenceOptions> {
       curves_inside += static_cast<std::int64_t>(peaks.size());
       std::vector<float> maps;
       const auto append = [&](const std::vector<float>& map) { maps.insert(maps.end(), map.begin(), map.end()); };
+      if (on_gpu) on_gpu->compute(slab);
       for (const auto& [parameter, several] : estimators) {
         if (context.stop_requested()) throw Stopped();
         beyond[parameter] += peaks_beyond(ranges_of(several), peaks);
@@ -198,19 +221,28 @@ class Inference final : public StageWith<InferenceOptions> {
  private:
   using Estimators = std::map<Parameter, std::vector<Estimator>>;
 
-  Estimators make_estimators(StageContext& context, const std::vector<float>& aif, std::vector<float>& features) const {
+  Estimators make_estimators(StageContext& context, const std::vector<float>& aif, std::vector<float>& features,
+                             std::shared_ptr<MapsByGpu>& on_gpu) const {
     Estimators estimators;
+    const auto& device = context.job().device;
+    const bool by_gpu = device.cuda && options_.engine == "dense";
     const bool fast = options_.precision == "fast" && options_.engine == "dense";
-    if (fast && fast_dense_kernel() == nullptr)
+    if (fast && !by_gpu && fast_dense_kernel() == nullptr)
       context.log().info(context.task().id() + ": this processor has no AMX: precision is exact");
     const DenseKernel& kernel = fast && fast_dense_kernel() ? *fast_dense_kernel() : *dense_kernels().front();
+    const int threads = context.job().threads;
+    std::vector<DenseParameters> for_gpu;
+    const auto place = std::make_shared<std::shared_ptr<MapsByGpu>>();  // filled when all networks are known
     const auto add = [&](Parameter parameter, const WeightFile& weights, const std::string& source) {
-      const int threads = context.job().threads;
       if (options_.engine == "reference") {
         auto engine = std::make_shared<ReferenceEngine>(weights, source);
         estimators[parameter].push_back({engine->facts(), [engine, &aif, threads](const CurveSlab& slab) {
                                            return reference_maps(*engine, slab, aif, threads);
                                          }});
+      } else if (by_gpu) {
+        for_gpu.emplace_back(weights, source, aif);
+        estimators[parameter].push_back(
+            {for_gpu.back().facts(), [place, i = for_gpu.size() - 1](const CurveSlab&) { return (*place)->take(i); }});
       } else {
         auto engine = std::make_shared<DenseNetwork>(weights, source, aif, kernel);
         estimators[parameter].push_back({engine->facts(), [engine, &features, threads](const CurveSlab& slab) {
@@ -218,10 +250,19 @@ class Inference final : public StageWith<InferenceOptions> {
                                          }});
       }
     };
+    read_networks(context, add);
+    if (!for_gpu.empty())
+      *place = on_gpu = std::make_shared<MapsByGpu>(std::move(for_gpu), fast, device.index, threads);
+    return estimators;
+  }
+
+  /// Calls add(parameter, weights, where they are from) for each network.
+  template <class Add>
+  void read_networks(StageContext& context, const Add& add) const {
     if (!options_.weights.empty()) {
       for (const auto& [parameter, files] : network_files(options_.weights))
         for (const auto& file : files) add(parameter, read_safetensors(file), file.string());
-      return estimators;
+      return;
     }
     for (const auto& input : context.store().inputs("network")) {
       const auto raw = context.store().open(input).read<std::uint8_t>("network");
@@ -229,7 +270,6 @@ class Inference final : public StageWith<InferenceOptions> {
           parse_safetensors({reinterpret_cast<const char*>(raw.data()), raw.size()}, input.file.string()),
           input.file.string());
     }
-    return estimators;
   }
 
   static InputRanges ranges_of(const std::vector<Estimator>& several) {

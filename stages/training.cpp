@@ -5,6 +5,7 @@
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
 #include "model/gradient_sum.hpp"
+#include "model/training_cuda.hpp"
 #include "stages/input_ranges.hpp"
 #include "stages/maps.hpp"
 #include "stages/recipes.hpp"
@@ -160,6 +161,7 @@ class Training final : public StageWith<TrainingOptions> {
     return parameters;
   }
   bool uses_seed() const override { return true; }
+  DeviceUse device_use() const override { return DeviceUse::own_bits; }
   bool accepts_failed_inputs() const override { return true; }
   int max_ranks(const TaskInfo&) const override { return static_cast<int>(gradient_shards); }
   double cost(const TaskInfo& task) const override {
@@ -191,7 +193,12 @@ class Training final : public StageWith<TrainingOptions> {
     };
     auto resume = resumable_state(context, state_key, recipe.epochs);
     if (resume) watch.resumed(*resume);
-    const auto result = train(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume));
+    const auto& device = context.job().device;
+    if (device.cuda && !context.is_first_of_group()) return;  // one GPU has more than enough for a network
+    const auto result =
+        device.cuda
+            ? train_on_gpu(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume), device.index)
+            : train(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume));
     if (result.stopped) {
       if (context.is_first_of_group())
         context.save_state(state_key, [&](ArtifactWriter& writer) { write_state(writer, result.state); });
@@ -203,6 +210,14 @@ class Training final : public StageWith<TrainingOptions> {
   }
 
  private:
+  static TrainingResult train_on_gpu(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
+                                     const TrainingHooks& hooks, std::optional<TrainingState> resume, int device) {
+    auto outcome =
+        std::move(train_together({{&recipe, &training, &validation, hooks, std::move(resume)}}, device).front());
+    if (outcome.failure) std::rethrow_exception(outcome.failure);
+    return std::move(outcome.result);
+  }
+
   Recipe recipe_of(const StageContext& context) const {
     const auto& task = context.task();
     const auto p = index(task.parameter);

@@ -2,6 +2,7 @@
 //
 // Each slot has a stream of its own: its curves go to the device, all networks compute, the estimates come back. While
 // one slot computes, the copies of another run beside it.
+#include "model/gpu/cuda_marks.cuh"
 #include "model/gpu/dense_kernels.cuh"
 #include "model/gpu/dense_table.hpp"
 
@@ -148,8 +149,10 @@ DenseSlot slot(DenseSession& session, int which) {
   return {s.curves.data(), s.row_of.data(), s.voxel_of.data(), s.estimates.data()};
 }
 
-std::string submit(DenseSession& session, int which, const DensePiece& piece) {
-  Calls calls;
+/// The steps of a piece, each of which `between(step)` follows: 0 the copies to the GPU; for each network 1, 2 and 3
+/// the layers and 4 the copy back; 4 also the findings'.
+template <class Between>
+void enqueue(Calls& calls, DenseSession& session, int which, const DensePiece& piece, const Between& between) {
   auto& s = session.room->slots[which];
   calls(cudaSetDevice(session.room->device), "cudaSetDevice");
   const auto rows = static_cast<std::size_t>(piece.rows),
@@ -167,9 +170,11 @@ std::string submit(DenseSession& session, int which, const DensePiece& piece) {
   upload(s.device_curves.data(), s.curves.data(), rows * curve_floats * sizeof(float), "copy of curves to the GPU");
   upload(s.device_row_of.data(), s.row_of.data(), voxels * sizeof(int), "copy of rows to the GPU");
   upload(s.device_voxel_of.data(), s.voxel_of.data(), rows * sizeof(int), "copy of voxels to the GPU");
+  between(0);
   for (std::size_t n = 0; n < networks; ++n) {
     const auto& network = session.networks[n];
     auto* const findings = s.device_findings.data() + n;
+    const std::size_t at = n * static_cast<std::size_t>(session.limits.rows);
     const DenseSlab slab{s.device_curves.data(),
                          s.device_row_of.data(),
                          s.device_voxel_of.data(),
@@ -179,19 +184,43 @@ std::string submit(DenseSession& session, int which, const DensePiece& piece) {
                          piece.nx,
                          s.l3.data(),
                          s.l4.data(),
-                         s.device_estimates.data() + n * static_cast<std::size_t>(session.limits.rows),
+                         s.device_estimates.data() + at,
                          &findings->bad_curve,
                          &findings->bad_estimate};
     const DenseLaunch how{s.stream, session.room->facts, session.arithmetic, network.pooled};
     launch_features(calls, how, network.layers, slab);
+    between(1);
     launch_windows(calls, how, network.layers, slab);
+    between(2);
     launch_head(calls, how, network.layers, slab);
-    const std::size_t at = n * static_cast<std::size_t>(session.limits.rows);
+    between(3);
     download(s.estimates.data() + at, s.device_estimates.data() + at, rows * sizeof(float),
              "copy of estimates from the GPU");
+    between(4);
   }
   download(s.findings.data(), s.device_findings.data(), networks * sizeof(DenseFindings),
            "copy of findings from the GPU");
+  between(4);
+}
+
+std::string submit(DenseSession& session, int which, const DensePiece& piece) {
+  Calls calls;
+  enqueue(calls, session, which, piece, [](int) {});
+  return calls.problem();
+}
+
+std::string measure(DenseSession& session, int which, const DensePiece& piece, int rounds, DenseTimes& times) {
+  Calls calls;
+  double* const parts[] = {&times.upload, &times.features, &times.windows, &times.head, &times.download};
+  Marks marks(calls, session.room->slots[which].stream);
+  for (int round = 0; round < rounds && calls.good(); ++round) {
+    marks.start();
+    enqueue(calls, session, which, piece, [&](int part) { marks.mark(part); });
+    double sums[5] = {};
+    marks.add_up(sums);
+    for (int part = 0; part < 5; ++part)
+      if (round == 0 || sums[part] < *parts[part]) *parts[part] = sums[part];
+  }
   return calls.problem();
 }
 
@@ -215,6 +244,6 @@ void destroy(DenseSession* session) {
 
 extern "C" const perfpipe::gpu::DenseCudaTable* perfpipe_dense_cuda() {
   using namespace perfpipe::gpu;
-  static const DenseCudaTable table{create, slot, submit, wait, destroy};
+  static const DenseCudaTable table{create, slot, submit, wait, destroy, measure};
   return &table;
 }

@@ -46,6 +46,11 @@ struct DenseFindings {
   int bad_curve, bad_estimate;
 };
 
+/// Seconds of one piece on the GPU, by its own clock; the kernels' are sums over networks.
+struct DenseTimes {
+  double upload = 0.0, features = 0.0, windows = 0.0, head = 0.0, download = 0.0;
+};
+
 class DenseSession;
 
 /// GPU side of model/dense_cuda.hpp (core/cuda_library.hpp). Functions return what went wrong, naming the operation;
@@ -61,6 +66,9 @@ struct DenseCudaTable {
   /// Waits for a slot's estimates; `findings` [networks].
   std::string (*wait)(DenseSession& session, int which, DenseFindings* findings);
   void (*destroy)(DenseSession* session);
+  /// For benches: a slot's piece alone, step by step, the least time of `rounds` for each; null on the host.
+  std::string (*measure)(DenseSession& session, int which, const DensePiece& piece, int rounds,
+                         DenseTimes& times) = nullptr;
 };
 
 }  // namespace perfpipe::gpu

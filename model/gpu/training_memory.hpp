@@ -51,6 +51,12 @@ class TrainingMemory {
 
   void run(int steps) { device_.run({on_device_, false, validation_chunk}, networks(), rows_, steps); }
 
+  /// Where the device can: the time of each kernel.
+  template <class Seconds>
+  void measure(int steps, Seconds& seconds) {
+    device_.measure({on_device_, false, validation_chunk}, networks(), rows_, steps, seconds);
+  }
+
   void validate(const std::vector<int>& which) {
     int most = 0;
     for (const int network : which) {

@@ -2,7 +2,7 @@
 //
 // All kernels of a step wait for those before them; which samples they take stands in the networks' Progress on the
 // device, so that the same graph is every step's, and the host looks on only where an epoch ends.
-#include "model/gpu/cuda_call.cuh"
+#include "model/gpu/cuda_marks.cuh"
 #include "model/gpu/training_backward.hpp"
 #include "model/gpu/training_forward.hpp"
 #include "model/gpu/training_gradients.hpp"
@@ -123,6 +123,20 @@ class CudaTrainingDevice {
     calls_(cudaStreamSynchronize(stream_), "waiting for a copy from the GPU");
   }
 
+  void measure(const Step& step, int networks, int rows, int times,
+               std::vector<std::pair<std::string, double>>& seconds) {
+    const auto names = launches(rows);
+    std::vector<double> sums(names.size());
+    Marks marks(calls_, stream_);
+    for (int i = 0; i < times && calls_.good(); ++i) {
+      marks.start();
+      int part = 0;
+      launch(step, networks, rows, [&] { marks.mark(part++); });
+      marks.add_up(sums.data());
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) seconds.emplace_back(names[i].name, sums[i]);
+  }
+
   void run(const Step& step, int networks, int rows, int times) {
     if (step.validating) {
       for (int i = 0; i < times && calls_.good(); ++i) launch(step, networks, rows);
@@ -137,6 +151,10 @@ class CudaTrainingDevice {
   static constexpr std::size_t piece_bytes = std::size_t{64} << 20;
 
   void launch(Step step, int networks, int rows) {
+    launch(step, networks, rows, [] {});
+  }
+  template <class Between>
+  void launch(Step step, int networks, int rows, const Between& between) {
     for (const auto& one : launches(rows)) {
       if (!calls_.good() || (step.validating && !one.in_validation)) continue;
       void* arguments[] = {&step};
@@ -145,6 +163,7 @@ class CudaTrainingDevice {
                               dim3(static_cast<unsigned>(one.threads)), arguments,
                               static_cast<std::size_t>(one.shared_floats) * sizeof(float), stream_),
              one.name);
+      between();
     }
   }
 
@@ -208,12 +227,15 @@ std::string read(TrainingSession& session, int network, const NetworkTarget& to)
   return with(session, [&](auto& memory) { memory.read(network, to); });
 }
 void destroy(TrainingSession* session) { delete session; }
+std::string measure(TrainingSession& session, int steps, std::vector<std::pair<std::string, double>>& seconds) {
+  return with(session, [&](auto& memory) { memory.measure(steps, seconds); });
+}
 
 }  // namespace
 }  // namespace perfpipe::gpu
 
 extern "C" const perfpipe::gpu::TrainingCudaTable* perfpipe_training_cuda() {
   using namespace perfpipe::gpu;
-  static const TrainingCudaTable table{create, begin_epoch, run, validate, read_progress, read, destroy};
+  static const TrainingCudaTable table{create, begin_epoch, run, validate, read_progress, read, destroy, measure};
   return &table;
 }

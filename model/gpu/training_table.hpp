@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace perfpipe::gpu {
@@ -66,6 +67,9 @@ struct TrainingCudaTable {
   std::string (*read_progress)(TrainingSession& session, Progress* progress);
   std::string (*read)(TrainingSession& session, int network, const NetworkTarget& to);
   void (*destroy)(TrainingSession* session);
+  /// For benches: `steps` steps with the time of each kernel by the GPU's clock, by its name; null on the host.
+  std::string (*measure)(TrainingSession& session, int steps,
+                         std::vector<std::pair<std::string, double>>& seconds) = nullptr;
 };
 
 }  // namespace perfpipe::gpu
