@@ -103,6 +103,37 @@ TEST_F(WithFalseGpus, ARankWithoutOneEndsTheJobOrKeepsItOnTheCpu) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+/// The kernels' bodies run on the host there: what the stages hand to a GPU, and make of what it gives back.
+TEST_F(WithFalseGpus, StagesComputeOnThem) {
+  write_small_cohort(folder_);
+  folder_.write("cv.yaml", std::string(cross_validation_job) + "parallel: {device: cuda}\n");
+  const std::vector<std::string> short_training{"--set", "binning.samples=40", "--set",
+                                                "training.parameters=[cbf,mtt]"};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), short_training.begin(), short_training.end());
+    return arguments;
+  };
+  EXPECT_TRUE(ended(run({"A:9"}, with({"cv.yaml", "--output", "cpu", "--set", "parallel.device=cpu"})), 0));
+  EXPECT_TRUE(ended(run({"A:9"}, with({"cv.yaml", "--output", "gpu"})), 0, {"computing on 1 rank on 1 GPU"}));
+  for (const char* network : {"cbf", "mtt"}) {
+    const auto file = std::string("weights/without-sub-01/") + network + ".safetensors";
+    const auto by_gpu = file_bytes(folder_ / "gpu" / file), by_cpu = file_bytes(folder_ / "cpu" / file);
+    EXPECT_EQ(by_gpu.size(), by_cpu.size());
+    EXPECT_NE(by_gpu, by_cpu) << "sums in another order: this was trained on the CPU";
+  }
+  // Deconvolution and the networks' maps have the CPU's bits.
+  folder_.write("maps.yaml",
+                "output: maps\ncohort: cohort\nstages: [import, interpolation, aif, bsvd_targets, inference: {weights: "
+                "cpu}, export]\nparallel: {device: cuda}\n");
+  EXPECT_TRUE(ended(run({"A:9"}, {"maps.yaml"}), 0, {"computing on 1 rank on 1 GPU"}));
+  EXPECT_TRUE(ended(run({"A:9"}, {"maps.yaml", "--output", "maps_cpu", "--set", "parallel.device=cpu"}), 0));
+  EXPECT_TRUE(same_results(results_in(folder_ / "maps_cpu"), results_in(folder_ / "maps")));
+  // In TF32 they are close, and do not pass for the same.
+  EXPECT_TRUE(ended(run({"A:9"}, {"maps.yaml", "--output", "fast", "--set", "inference.precision=fast"}), 0));
+  const auto map = "derivatives/sub-01/perf/sub-01_desc-cnn_mtt.nii.gz";
+  EXPECT_NE(file_bytes(folder_ / "fast" / map), file_bytes(folder_ / "maps" / map));
+}
+
 TEST_F(WithFalseGpus, TheDoctorTriesThem) {
   const auto sound = run({"A:9 B:9", "A:9 B:9"}, {"doctor"});
   EXPECT_TRUE(ended(sound, 0));

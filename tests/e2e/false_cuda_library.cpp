@@ -1,7 +1,11 @@
 // A false libperfpipe_cuda.so: put beside a copy of the executable it makes it see GPUs that are not there. They are
-// named in PERFPIPE_FALSE_GPUS as "A:9 B:9" (UUID and major compute capability); "A:9!" does not compute.
+// named in PERFPIPE_FALSE_GPUS as "A:9 B:9" (UUID and major compute capability); "A:9!" does not compute. The kernels
+// of model/ run on the host.
 #include "cluster/cuda_devices.hpp"
 #include "cluster/nccl.hpp"
+#include "tests/model/gpu/host_dense.hpp"
+#include "tests/model/gpu/host_linear.hpp"
+#include "tests/model/gpu/host_training.hpp"
 
 #include <cstdlib>
 #include <sstream>
@@ -57,4 +61,10 @@ extern "C" const perfpipe::NcclTable* perfpipe_nccl() {
     return none;
   }();
   return &table;
+}
+
+extern "C" const perfpipe::gpu::DenseCudaTable* perfpipe_dense_cuda() { return &perfpipe::gpu::host_dense_table(); }
+extern "C" const perfpipe::gpu::LinearCudaTable* perfpipe_linear_cuda() { return &perfpipe::gpu::host_linear_table(); }
+extern "C" const perfpipe::gpu::TrainingCudaTable* perfpipe_training_cuda() {
+  return &perfpipe::gpu::host_training_table();
 }
