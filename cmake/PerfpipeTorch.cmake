@@ -14,7 +14,8 @@ find_library(TORCH_CPU_LIBRARY torch_cpu ${torch_where} PATH_SUFFIXES lib REQUIR
 find_library(C10_LIBRARY c10 ${torch_where} PATH_SUFFIXES lib REQUIRED)
 add_library(perfpipe_torch INTERFACE)
 target_include_directories(perfpipe_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
-target_link_libraries(perfpipe_torch INTERFACE ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
+# The C++ library first: the wheel's LibTorch has a std::filesystem of its own, of another layout, for all to see.
+target_link_libraries(perfpipe_torch INTERFACE stdc++ ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
 if(PERFPIPE_CUDA)
   # The wheel's libraries need the toolkit's (cuBLAS, cuDNN, NCCL ...). RPATH, as RUNPATH would not count for what they load.
   target_link_options(perfpipe_torch INTERFACE LINKER:--disable-new-dtags LINKER:-rpath,${CUDAToolkit_LIBRARY_DIR} LINKER:-rpath-link,${CUDAToolkit_LIBRARY_DIR})
