@@ -120,7 +120,7 @@ RankView rank_view(const json& of) {
 Placement place(const std::vector<RankView>& ranks, DeviceChoice choice) {
   Placement placement;
   if (choice == DeviceChoice::cpu) {
-    placement.summary = "the CPU, as the job asks";
+    placement.summary = "the CPU (parallel.device = cpu)";
     return placement;
   }
   const bool all_have = std::all_of(ranks.begin(), ranks.end(), [](const auto& view) { return !view.gpus.empty(); });

@@ -27,8 +27,8 @@ struct Job {
   CohortOptions cohort;
   std::vector<StageInstance> stages;
   int threads = 0;  ///< per rank; 0: from the cores the rank may use
-  DeviceChoice device = DeviceChoice::automatic;
-  std::string device_name = "auto";  ///< as the job file has it
+  DeviceChoice device = DeviceChoice::cpu;  ///< until the GPU code has run on a GPU (docs/gpu.md)
+  std::string device_name = "cpu";          ///< as the job file has it
   std::int64_t slab_mebibytes = 256;
   nlohmann::ordered_json resolved;  ///< everything with its defaults
 };

@@ -35,11 +35,11 @@ TEST_F(WithoutGpu, AJobThatAsksForOneCanBeCheckedAllTheSame) {
 }
 
 TEST_F(WithoutGpu, TheCpuComputesAndTheLogSaysSo) {
-  const auto result = run(2, {"job.yaml"});
+  const auto result = run(2, {"job.yaml", "--set", "parallel.device=auto"});
   EXPECT_TRUE(ended(result, 0, {"computing on the CPU"}));
   const auto expected = results_in(folder_ / "out");
   EXPECT_TRUE(ended(run(1, {"job.yaml", "--output", "other", "--set", "parallel.device=cpu"}), 0,
-                    {"computing on the CPU, as the job asks"}));
+                    {"computing on the CPU (parallel.device = cpu)"}));
   EXPECT_TRUE(same_results(expected, results_in(folder_ / "other")));
 }
 
