@@ -54,12 +54,13 @@ class Scheduler {
   const std::vector<TaskOutcome>& outcomes() const { return outcomes_; }
 
   /// The ready task with the longest chain (the first of equals), or no_task; `shared_too`: also one that ranks may
-  /// share.
-  int next(bool shared_too) const {
+  /// share; `together_too`: also one that is run with others.
+  int next(bool shared_too, bool together_too) const {
     int best = no_task;
     double longest = 0.0;
     for (const int task : ready_) {
       if (!shared_too && can_be_shared(task)) continue;
+      if (!together_too && together(task) > 1) continue;
       const double chain = priority_[static_cast<std::size_t>(task)];
       if (best != no_task && (chain < longest || (chain == longest && task > best))) continue;
       best = task;
@@ -71,6 +72,26 @@ class Scheduler {
   void start(int task, int ranks) {
     ready_.erase(std::find(ready_.begin(), ready_.end(), task));
     running_.push_back({task, ranks, Clock::now()});
+  }
+
+  int together(int task) const { return graph_[static_cast<std::size_t>(task)].together; }
+
+  /// The ready task and those that one of `ranks` ranks, `busy` of which have some of this kind already, runs with it.
+  /// None: others of their kind will be ready in a while.
+  std::vector<int> company(int task, int ranks, int busy) const {
+    const int kind = graph_[static_cast<std::size_t>(task)].kind;
+    std::vector<int> ready;
+    std::size_t unfinished = 0, running = 0;
+    for (std::size_t i = 0; i < graph_.size(); ++i)
+      unfinished += graph_[i].kind == kind && !graph_[i].done && !ended_tasks_[i];
+    for (const auto& run : running_) running += graph_[static_cast<std::size_t>(run.task)].kind == kind;
+    for (const int one : ready_)
+      if (graph_[static_cast<std::size_t>(one)].kind == kind) ready.push_back(one);
+    if (ready.size() + running < unfinished && (!running_.empty() || ready_.size() > ready.size())) return {};
+    std::sort(ready.begin(), ready.end());
+    const auto shares = static_cast<std::size_t>(std::max(1, ranks - busy));
+    ready.resize(std::min((ready.size() + shares - 1) / shares, static_cast<std::size_t>(together(task))));
+    return ready;
   }
 
   bool can_be_shared(int task) const { return graph_[static_cast<std::size_t>(task)].max_ranks > 1; }
@@ -189,6 +210,12 @@ class Crew {
     if (task != no_task) ending_.insert(task);
   }
   void sent_to(int rank, int task) { task_of_[rank] = task; }
+  /// Ranks at work on tasks of which `is_one` holds.
+  template <class IsOne>
+  int busy_with(const IsOne& is_one) const {
+    return static_cast<int>(
+        std::count_if(task_of_.begin(), task_of_.end(), [&](const auto& sent) { return is_one(sent.second); }));
+  }
   int returning() const {
     return not_yet_here_ + static_cast<int>(std::count_if(task_of_.begin(), task_of_.end(), [&](const auto& sent) {
              return ending_.contains(sent.second);
@@ -202,17 +229,27 @@ class Crew {
 };
 
 /// Gives the waiting ranks what is ready.
-void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, Crew& crew) {
-  bool shared_too = true;
+void hand_out(Lines& lines, const std::vector<GraphTask>& graph, Scheduler& scheduler, const DispatchHooks& hooks,
+              Crew& crew) {
+  bool shared_too = true, together_too = true;
   auto& waiting = crew.waiting;
   while (!waiting.empty()) {
-    const int task = scheduler.next(shared_too);
+    const int task = scheduler.next(shared_too, together_too);
     if (task == no_task) return;
+    std::vector<int> tasks{task};
     int count = 1;
-    if (scheduler.can_be_shared(task)) {
+    if (scheduler.together(task) > 1) {
+      const auto kind_of = [&](int one) { return graph[static_cast<std::size_t>(one)].kind; };
+      const int busy = crew.busy_with([&](int other) { return kind_of(other) == kind_of(task); });
+      tasks = scheduler.company(task, lines.requests->size(), busy);
+      if (tasks.empty()) {  // the others may start meanwhile
+        together_too = false;
+        continue;
+      }
+    } else if (scheduler.can_be_shared(task)) {
       count = ranks_to_share(scheduler.max_ranks(task), scheduler.pending_shared(task),
                              static_cast<int>(waiting.size()), scheduler.ranks_free_soon(task) + crew.returning());
-      if (count == 0) {  // the others may start meanwhile
+      if (count == 0) {
         shared_too = false;
         continue;
       }
@@ -220,10 +257,14 @@ void hand_out(Lines& lines, Scheduler& scheduler, const DispatchHooks& hooks, Cr
     std::vector<int> ranks(waiting.begin(), waiting.begin() + count);
     waiting.erase(waiting.begin(), waiting.begin() + count);
     std::sort(ranks.begin(), ranks.end());
-    scheduler.start(task, count);
-    for (const int rank : ranks) crew.sent_to(rank, task);
-    if (hooks.started) hooks.started(task, ranks.front());
-    const json order{{"task", task}, {"without", scheduler.failed_inputs(task)}, {"ranks", ranks}};
+    json without = json::array();
+    for (const int one : tasks) {
+      scheduler.start(one, count);
+      if (hooks.started) hooks.started(one, ranks.front());
+      without.push_back(scheduler.failed_inputs(one));
+    }
+    for (const int rank : ranks) crew.sent_to(rank, tasks.front());
+    const json order{{"tasks", tasks}, {"without", without}, {"ranks", ranks}};
     for (const int rank : ranks) lines.answers->send(rank, order.dump(), "dispatcher");
   }
 }
@@ -241,23 +282,26 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
     if (message) {
       const json request = json::parse(message->bytes);
       stopping = stopping || request.at("stop").get<bool>();
-      if (const int task = request.at("task"); task != no_task && request.at("first").get<bool>()) {
-        TaskOutcome outcome{static_cast<TaskStatus>(request.at("status").get<int>()), request.at("message"),
-                            request.at("seconds"), message->from};
-        stopping = stopping || outcome.status == TaskStatus::not_run;
-        if (hooks.finished) hooks.finished(task, outcome);
-        for (int skipped : scheduler.end(task, std::move(outcome)))
-          if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
-      }
-      crew.came_back(message->from, request.at("task"));
+      const auto& ended = request.at("ended");
+      if (request.at("first").get<bool>())
+        for (const auto& one : ended) {
+          const int task = one.at("task");
+          TaskOutcome outcome{static_cast<TaskStatus>(one.at("status").get<int>()), one.at("message"),
+                              one.at("seconds"), message->from};
+          stopping = stopping || outcome.status == TaskStatus::not_run;
+          if (hooks.finished) hooks.finished(task, outcome);
+          for (int skipped : scheduler.end(task, std::move(outcome)))
+            if (hooks.finished) hooks.finished(skipped, scheduler.outcomes()[static_cast<std::size_t>(skipped)]);
+        }
+      crew.came_back(message->from, ended.empty() ? no_task : ended.front().at("task").get<int>());
     }
     stopping = stopping || (hooks.stop_requested && hooks.stop_requested());
     if (stopping || scheduler.all_ended()) {
-      for (const int rank : waiting) lines.answers->send(rank, json{{"task", no_task}}.dump(), "dispatcher");
+      for (const int rank : waiting) lines.answers->send(rank, json{{"tasks", json::array()}}.dump(), "dispatcher");
       sent_home += static_cast<int>(waiting.size());
       waiting.clear();
     } else {
-      hand_out(lines, scheduler, hooks, crew);
+      hand_out(lines, graph, scheduler, hooks, crew);
     }
     if (!message) std::this_thread::sleep_for(poll_interval);
   }
@@ -267,7 +311,7 @@ std::vector<TaskOutcome> serve(Lines& lines, const std::vector<GraphTask>& graph
 /// Every rank's side: asks for a task, runs it, reports it with the next request.
 void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& give_up) {
   const auto stop = [&] { return hooks.stop_requested && hooks.stop_requested(); };
-  json request{{"task", no_task}, {"first", true}, {"stop", stop()}};
+  json request{{"ended", json::array()}, {"first", true}, {"stop", stop()}};
   while (!give_up) {
     // A failure's message may hold any bytes (a file's name), but JSON is UTF-8.
     lines.requests->send(0, request.dump(-1, ' ', false, json::error_handler_t::replace), "asking for a task");
@@ -276,18 +320,21 @@ void work(Lines& lines, const DispatchHooks& hooks, const std::atomic<bool>& giv
       std::this_thread::sleep_for(poll_interval);
     if (give_up) return;
     const json order = json::parse(answer->bytes);
-    const int task = order.at("task");
-    if (task == no_task) return;
+    const auto tasks = order.at("tasks").get<std::vector<int>>();
+    if (tasks.empty()) return;
+    const auto without = order.at("without").get<std::vector<std::vector<int>>>();
     const auto ranks = order.at("ranks").get<std::vector<int>>();
     std::unique_ptr<Communicator> group;
-    if (ranks.size() > 1) group = lines.answers->group(ranks, task, "forming a group of ranks");
-    const TaskOutcome outcome = hooks.execute(task, order.at("without").get<std::vector<int>>(), group.get());
-    request = {{"task", task},
-               {"first", ranks.front() == lines.answers->rank()},
-               {"status", static_cast<int>(outcome.status)},
-               {"message", outcome.message},
-               {"seconds", outcome.seconds},
-               {"stop", stop()}};
+    if (ranks.size() > 1) group = lines.answers->group(ranks, tasks.front(), "forming a group of ranks");
+    const auto outcomes = tasks.size() > 1 ? hooks.execute_together(tasks, without)
+                                           : std::vector{hooks.execute(tasks.front(), without.front(), group.get())};
+    json ended = json::array();
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+      ended.push_back({{"task", tasks[i]},
+                       {"status", static_cast<int>(outcomes.at(i).status)},
+                       {"message", outcomes[i].message},
+                       {"seconds", outcomes[i].seconds}});
+    request = {{"ended", ended}, {"first", ranks.front() == lines.answers->rank()}, {"stop", stop()}};
   }
 }
 

@@ -17,6 +17,9 @@ struct GraphTask {
   bool accepts_failed_inputs = false;  ///< runs with what is there when some inputs failed
   int max_ranks = 1;                   ///< so many may share it, where there are more ranks than tasks
   int kind = 0;                        ///< tasks of one kind run at the same time; those of others come before or after
+  /// A rank had better run up to so many of this kind at once (networks on a GPU): they are handed out when all of them
+  /// are ready, or nothing else runs. Not together with max_ranks above 1.
+  int together = 1;
 };
 
 enum class TaskStatus : int { done, failed, skipped, not_run };
@@ -34,6 +37,11 @@ struct DispatchHooks {
   /// Runs one task on this rank; `failed_inputs` are those it must do without. Where several ranks share it, `group` is
   /// theirs, all run it, and the outcome of the group's rank 0 counts; else it is nullptr. Throwing ends the whole job.
   std::function<TaskOutcome(int task, const std::vector<int>& failed_inputs, Communicator* group)> execute;
+  /// Runs several tasks of a kind at once: their outcomes in the same order. Needed where a task has `together`
+  /// above 1.
+  std::function<std::vector<TaskOutcome>(const std::vector<int>& tasks,
+                                         const std::vector<std::vector<int>>& failed_inputs)>
+      execute_together;
   /// On rank 0 only, from the dispatcher's thread: a task was given to a rank (the first of its group); a task has
   /// ended.
   std::function<void(int task, int rank)> started;

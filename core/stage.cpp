@@ -49,6 +49,19 @@ ArtifactReader StoreView::open(const TaskInput& input) const {
   return ArtifactReader(input.file);
 }
 
+std::vector<std::exception_ptr> Stage::run_together(const std::vector<StageContext*>& contexts) const {
+  std::vector<std::exception_ptr> thrown;
+  for (auto* const context : contexts) {
+    thrown.emplace_back();
+    try {
+      run(*context);
+    } catch (...) {
+      thrown.back() = std::current_exception();
+    }
+  }
+  return thrown;
+}
+
 StageContext::StageContext(const TaskInfo& task, const JobInfo& job, const Cohort& cohort, StoreView store,
                            ArtifactWriter& output, Log& log, std::function<bool()> stop_requested, TaskRun run)
     : task_(task),

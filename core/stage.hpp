@@ -8,6 +8,7 @@
 #include "core/options.hpp"
 #include "core/store.hpp"
 
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -186,6 +187,11 @@ class Stage {
   virtual nlohmann::json key_facts(const TaskInfo&, const Cohort&) const { return nullptr; }
   /// True if the result depends on the job's seed.
   virtual bool uses_seed() const { return false; }
+  /// How many of its tasks a rank with this device had better run at once (run_together()); 1: one after the other.
+  virtual int together(const Device&) const { return 1; }
+  /// Runs several tasks at once: for each what its run() would have thrown, or nothing. Called where together() is more
+  /// than 1.
+  virtual std::vector<std::exception_ptr> run_together(const std::vector<StageContext*>& contexts) const;
   /// What it makes of JobInfo::device where that is a GPU.
   virtual DeviceUse device_use() const { return DeviceUse::none; }
   /// True if the output shows the whole job, so that any change of it makes the output stale.

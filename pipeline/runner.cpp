@@ -7,19 +7,15 @@
 #include "core/version.hpp"
 #include "pipeline/device_of_rank.hpp"
 #include "pipeline/inputs.hpp"
+#include "pipeline/output_folder.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/reuse.hpp"
 #include "pipeline/threads_of_rank.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <fcntl.h>
 #include <fstream>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -28,71 +24,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using nlohmann::json;
-
-/// The output folder, held by one job at a time. Without keep() (the job's input was refused) no folder is left behind
-/// that was not there before.
-class OutputLock {
- public:
-  explicit OutputLock(const fs::path& output) {
-    std::error_code error;
-    for (auto folder = fs::absolute(output) / "store"; !fs::exists(folder, error) && !error;
-         folder = folder.parent_path())
-      created_.push_back(folder);
-    fs::create_directories(output / "store", error);
-    if (error)
-      throw IoError(fmt::format("{}: the output folder cannot be created: {}; choose another with --output",
-                                output.string(), error.message()));
-    path_ = output / "store" / ".lock";
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0)
-      throw IoError(fmt::format("{}: the output folder is not writable: {}; choose another with --output",
-                                output.string(), std::strerror(errno)));
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd_);
-      throw IoError(
-          fmt::format("{}: another job is writing to this output folder; wait for it or choose another with --output",
-                      output.string()));
-    }
-  }
-  ~OutputLock() {
-    std::error_code ignored;
-    if (!created_.empty()) fs::remove(path_, ignored);
-    for (const auto& folder : created_) fs::remove(folder, ignored);
-    ::close(fd_);
-  }
-  void keep() { created_.clear(); }
-  OutputLock(const OutputLock&) = delete;
-  OutputLock& operator=(const OutputLock&) = delete;
-
- private:
-  fs::path path_;
-  std::vector<fs::path> created_;  ///< innermost first
-  int fd_ = -1;
-};
-
-/// An output equal to, inside or above the cohort would mix what is read with what is written.
-void check_folders(const Job& job) {
-  if (job.cohort.path.empty()) return;
-  const auto output = fs::weakly_canonical(job.output), cohort = fs::weakly_canonical(job.cohort.path);
-  const auto inside = [](const fs::path& inner, const fs::path& outer) {
-    return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
-  };
-  if (inside(output, cohort) || inside(cohort, output))
-    throw ConfigError(
-        fmt::format("{}: output = {}: equal to, inside or above the cohort folder {}; choose a folder beside it",
-                    job.output_where, job.output.string(), job.cohort.path.string()));
-}
-
-/// Temporaries of a killed run: nobody else writes here while the lock is held.
-void remove_leftovers(const fs::path& output) {
-  std::error_code error;
-  std::vector<fs::path> leftovers;
-  for (fs::recursive_directory_iterator it(output, error), end; !error && it != end; it.increment(error))
-    if (const auto name = it->path().filename().string();
-        name.starts_with('.') && name.find(".tmp-") != std::string::npos)
-      leftovers.push_back(it->path());
-  for (const auto& file : leftovers) fs::remove(file, error);
-}
 
 void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std::vector<ReuseVerdict>& verdicts,
                 RunMode mode) {
@@ -238,7 +169,8 @@ class JobRun {
       task.inputs.erase(std::unique(task.inputs.begin(), task.inputs.end()), task.inputs.end());
       task.done = reuse[i] == '1';
       task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
-      task.max_ranks = stage_of(plan_[i]).max_ranks(plan_[i].info);
+      task.together = stage_of(plan_[i]).together(info_.device);
+      task.max_ranks = task.together > 1 ? 1 : stage_of(plan_[i]).max_ranks(plan_[i].info);
       task.kind = plan_[i].stage;
       if (!task.done) cost += task.cost;
       graph.push_back(std::move(task));
@@ -260,6 +192,9 @@ class JobRun {
     hooks.execute = [&](int task, const std::vector<int>& failed, Communicator* group) {
       return execute(plan_[static_cast<std::size_t>(task)], failed, group);
     };
+    hooks.execute_together = [&](const std::vector<int>& tasks, const std::vector<std::vector<int>>& failed) {
+      return execute_together(tasks, failed);
+    };
     hooks.started = [&](int task, int rank) {
       progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank);
     };
@@ -278,38 +213,88 @@ class JobRun {
     return *job_.stages[static_cast<std::size_t>(task.stage)].stage;
   }
 
+  /// A task that this rank has begun.
+  struct OpenTask {
+    const PlannedTask& task;
+    Communicator* group;
+    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+    double processor_before = processor_seconds();
+    bool reused = false;
+    std::unique_ptr<ArtifactWriter> output = nullptr;
+    std::unique_ptr<StageContext> context = nullptr;
+
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+  };
+
+  void open(OpenTask& open, const std::vector<int>& failed) {
+    const auto& task = open.task;
+    std::vector<std::string> missing;
+    for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
+    if (is_done_without(task, missing, job_.output)) {
+      log_.event("task reused", {{"task", task.info.id()}, {"without", missing}});
+      open.reused = true;
+      return;
+    }
+    std::vector<TaskInput> inputs;
+    std::vector<FailedInput> failures;
+    for (const auto& input : task.inputs) {
+      const auto& source = plan_[static_cast<std::size_t>(input.task)].info;
+      if (std::find(failed.begin(), failed.end(), input.task) != failed.end())
+        failures.push_back({source, input.port, failure_reason(job_.output, source)});
+      else
+        inputs.push_back({source, artifact_path(job_.output, source), input.port});
+    }
+    open.output = std::make_unique<ArtifactWriter>(artifact_path(job_.output, task.info),
+                                                   key_without(task.key, missing), task.made_from);
+    open.context = std::make_unique<StageContext>(
+        task.info, info_, inputs_.cohort,
+        StoreView(task.info.id(), task.info.held_out, std::move(inputs), std::move(failures)), *open.output, log_,
+        stop_signal_received, TaskRun{artifact_path(job_.output, task.info), task.made_from, missing, open.group});
+  }
+
   TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed, Communicator* group) {
-    const auto start = std::chrono::steady_clock::now();
-    const auto seconds = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    };
     log_.event("task started", {{"task", task.info.id()}});
-    const double processor_before = processor_seconds();
+    OpenTask one{task, group};
+    return conclude(one, [&] {
+      open(one, failed);
+      if (!one.reused) stage_of(task).run(*one.context);
+    });
+  }
+
+  std::vector<TaskOutcome> execute_together(const std::vector<int>& tasks,
+                                            const std::vector<std::vector<int>>& failed) {
+    std::vector<std::unique_ptr<OpenTask>> all;
+    std::vector<StageContext*> contexts;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      all.emplace_back(new OpenTask{plan_[static_cast<std::size_t>(tasks[i])], nullptr});
+      log_.event("task started", {{"task", all[i]->task.info.id()}, {"together_with", tasks.size() - 1}});
+      open(*all[i], failed[i]);
+      if (!all[i]->reused) contexts.push_back(all[i]->context.get());
+    }
+    const auto thrown =
+        contexts.empty() ? std::vector<std::exception_ptr>() : stage_of(all.front()->task).run_together(contexts);
+    std::vector<TaskOutcome> outcomes;
+    std::size_t next = 0;
+    for (auto& one : all) {
+      outcomes.push_back(conclude(*one, [&] {
+        if (one->reused) return;
+        if (const auto& failure = thrown.at(next++)) std::rethrow_exception(failure);
+      }));
+      one->context.reset();
+    }
+    return outcomes;
+  }
+
+  /// Does the task's work, commits its artifact, and tells how it ended. Throws what ends the whole job.
+  TaskOutcome conclude(OpenTask& open, const std::function<void()>& work) {
+    const auto& task = open.task;
+    Communicator* const group = open.group;
     try {
-      std::vector<std::string> missing;
-      for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
-      if (is_done_without(task, missing, job_.output)) {
-        log_.event("task reused", {{"task", task.info.id()}, {"without", missing}});
-        return {TaskStatus::done, "", seconds(), comm_.rank()};
-      }
-      std::vector<TaskInput> inputs;
-      std::vector<FailedInput> failures;
-      for (const auto& input : task.inputs) {
-        const auto& source = plan_[static_cast<std::size_t>(input.task)].info;
-        if (std::find(failed.begin(), failed.end(), input.task) != failed.end())
-          failures.push_back({source, input.port, failure_reason(job_.output, source)});
-        else
-          inputs.push_back({source, artifact_path(job_.output, source), input.port});
-      }
-      ArtifactWriter output(artifact_path(job_.output, task.info), key_without(task.key, missing), task.made_from);
-      StageContext context(task.info, info_, inputs_.cohort,
-                           StoreView(task.info.id(), task.info.held_out, std::move(inputs), std::move(failures)),
-                           output, log_, stop_signal_received,
-                           {artifact_path(job_.output, task.info), task.made_from, missing, group});
-      stage_of(task).run(context);
-      if (context.is_first_of_group()) {
-        output.commit();
-        context.remove_state();
+      work();
+      if (open.reused) return {TaskStatus::done, "", open.seconds(), comm_.rank()};
+      if (open.context->is_first_of_group()) {
+        open.output->commit();
+        open.context->remove_state();
         std::error_code ignored;
         fs::remove(failure_path(job_.output, task.info), ignored);
       }
@@ -318,24 +303,24 @@ class JobRun {
         log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
         write_file_atomically(failure_path(job_.output, task.info), failure.what());
       }
-      return {TaskStatus::failed, failure.what(), seconds(), comm_.rank()};
+      return {TaskStatus::failed, failure.what(), open.seconds(), comm_.rank()};
     } catch (const Stopped&) {
-      return {TaskStatus::not_run, "stopped", seconds(), comm_.rank()};
+      return {TaskStatus::not_run, "stopped", open.seconds(), comm_.rank()};
     } catch (const Error& error) {
       // What only the work itself could find wrong with a patient (no artery in sight) is skipped as the checks skip.
       if (error.code() == ExitCode::input && task.info.scope == Scope::patient && job_.cohort.on_error == "skip") {
         log_.error(fmt::format("{}: {}", task.info.id(), error.what()));
         write_file_atomically(failure_path(job_.output, task.info), error.what());
-        return {TaskStatus::failed, error.what(), seconds(), comm_.rank()};
+        return {TaskStatus::failed, error.what(), open.seconds(), comm_.rank()};
       }
       log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});
       throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
     }
     log_.event("task done", {{"task", task.info.id()},
-                             {"seconds", seconds()},
-                             {"processor_seconds", processor_seconds() - processor_before},
+                             {"seconds", open.seconds()},
+                             {"processor_seconds", processor_seconds() - open.processor_before},
                              {"peak_mebibytes", peak_mebibytes()}});
-    return {TaskStatus::done, "", seconds(), comm_.rank()};
+    return {TaskStatus::done, "", open.seconds(), comm_.rank()};
   }
 
   /// Manifest, last words for the user, exit code. Rank 0.

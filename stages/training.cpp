@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -168,54 +170,105 @@ class Training final : public StageWith<TrainingOptions> {
     return (task.parameter == Parameter::cbf ? 0.5 : 1.0) * 2.0 * static_cast<double>(options_.epochs);
   }
 
-  void run(StageContext& context) const override {
-    if (context.store().inputs("training_draws").empty())
-      throw TaskFailure("its binning failed, so there is nothing to train on");
-    const auto binning = context.store().open("training_draws");
-    const auto series = binning.metadata().at("series").get<std::vector<std::string>>();
-    const std::vector<float> aifs = read_aifs(context, series);
-    const SampleSet training = read_samples(context, series, binning.read<std::int32_t>("training_draws"));
-    const SampleSet validation = read_samples(context, series, binning.read<std::int32_t>("validation_draws"));
+  /// A GPU has room for all networks of a large study at once; more than one keeps it busy.
+  int together(const Device& device) const override { return device.cuda ? 64 : 1; }
 
-    const Recipe recipe = recipe_of(context);
-    // One cycle spans all epochs: with another number of them every step is another. The paper's rule goes on.
-    const std::string state_key = context.state_key(
-        recipe.schedule == Schedule::plateau ? std::vector<std::string>{"epochs"} : std::vector<std::string>{});
-    EpochWatch watch(context, recipe, training.targets.size());
-    TrainingHooks hooks;
-    hooks.group = context.group();
-    hooks.stop = [&] { return context.stop_requested(); };
-    hooks.on_epoch = [&](const EpochRecord& epoch, const TrainingState& state) {
-      if (!context.is_first_of_group()) return;
-      watch.tell(epoch);
-      if (epoch.epoch < recipe.epochs)
-        context.save_state(state_key, [&](ArtifactWriter& writer) { write_state(writer, state); });
-    };
-    auto resume = resumable_state(context, state_key, recipe.epochs);
-    if (resume) watch.resumed(*resume);
-    const auto& device = context.job().device;
-    if (device.cuda && !context.is_first_of_group()) return;  // one GPU has more than enough for a network
-    const auto result =
-        device.cuda
-            ? train_on_gpu(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume), device.index)
-            : train(recipe, training.view(aifs), validation.view(aifs), hooks, std::move(resume));
-    if (result.stopped) {
-      if (context.is_first_of_group())
-        context.save_state(state_key, [&](ArtifactWriter& writer) { write_state(writer, result.state); });
-      throw Stopped();
+  void run(StageContext& context) const override {
+    if (context.job().device.cuda) {
+      if (const auto failure = run_together({&context}).front()) std::rethrow_exception(failure);
+      return;
     }
-    if (context.is_first_of_group())
-      write(context, recipe, series, binning.metadata(), training.targets.size(), state_key, result,
-            training_ranges(context, series, training.view(aifs)));
+    auto task = prepare(context);
+    finish(*task, train(task->recipe, task->training.view(task->aifs), task->validation.view(task->aifs), task->hooks,
+                        std::move(task->resume)));
+  }
+
+  std::vector<std::exception_ptr> run_together(const std::vector<StageContext*>& contexts) const override {
+    std::vector<std::exception_ptr> thrown(contexts.size());
+    std::vector<std::unique_ptr<Task>> tasks(contexts.size());
+    std::vector<TrainingJob> jobs;
+    std::vector<std::size_t> place;  // of each job
+    const auto guarded = [&](std::size_t i, const auto& work) {
+      try {
+        work();
+      } catch (...) {
+        thrown[i] = std::current_exception();
+      }
+    };
+    for (std::size_t i = 0; i < contexts.size(); ++i)
+      guarded(i, [&] {
+        tasks[i] = prepare(*contexts[i]);
+        auto& task = *tasks[i];
+        task.sets = {task.training.view(task.aifs), task.validation.view(task.aifs)};
+        jobs.push_back({&task.recipe, &task.sets[0], &task.sets[1], task.hooks, std::move(task.resume)});
+        place.push_back(i);
+      });
+    if (jobs.empty()) return thrown;
+    auto& context = *contexts.front();
+    context.log().info(
+        fmt::format("training {} network{} together on the GPU", jobs.size(), jobs.size() == 1 ? "" : "s"));
+    auto outcomes = train_together(std::move(jobs), context.job().device.index);
+    for (std::size_t j = 0; j < outcomes.size(); ++j)
+      guarded(place[j], [&] {
+        if (outcomes[j].failure) std::rethrow_exception(outcomes[j].failure);
+        finish(*tasks[place[j]], outcomes[j].result);
+      });
+    return thrown;
   }
 
  private:
-  static TrainingResult train_on_gpu(const Recipe& recipe, const PatchSet& training, const PatchSet& validation,
-                                     const TrainingHooks& hooks, std::optional<TrainingState> resume, int device) {
-    auto outcome =
-        std::move(train_together({{&recipe, &training, &validation, hooks, std::move(resume)}}, device).front());
-    if (outcome.failure) std::rethrow_exception(outcome.failure);
-    return std::move(outcome.result);
+  /// A training with all that it reads.
+  struct Task {
+    StageContext& context;
+    nlohmann::json binning;
+    std::vector<std::string> series;
+    std::vector<float> aifs;
+    SampleSet training, validation;
+    std::array<PatchSet, 2> sets;  ///< views of both, for a training that holds on to them
+    Recipe recipe;
+    std::string state_key;
+    TrainingHooks hooks;
+    std::optional<TrainingState> resume;
+  };
+
+  std::unique_ptr<Task> prepare(StageContext& context) const {
+    if (context.store().inputs("training_draws").empty())
+      throw TaskFailure("its binning failed, so there is nothing to train on");
+    const auto binning = context.store().open("training_draws");
+    std::unique_ptr<Task> task(
+        new Task{context, binning.metadata(), {}, {}, {}, {}, {}, recipe_of(context), {}, {}, {}});
+    task->series = task->binning.at("series").get<std::vector<std::string>>();
+    task->aifs = read_aifs(context, task->series);
+    task->training = read_samples(context, task->series, binning.read<std::int32_t>("training_draws"));
+    task->validation = read_samples(context, task->series, binning.read<std::int32_t>("validation_draws"));
+
+    // One cycle spans all epochs: with another number of them every step is another. The paper's rule goes on.
+    task->state_key = context.state_key(task->recipe.schedule == Schedule::plateau ? std::vector<std::string>{"epochs"}
+                                                                                   : std::vector<std::string>{});
+    const auto watch = std::make_shared<EpochWatch>(context, task->recipe, task->training.targets.size());
+    task->hooks.group = context.group();
+    task->hooks.stop = [&context] { return context.stop_requested(); };
+    task->hooks.on_epoch = [watch, &task = *task](const EpochRecord& epoch, const TrainingState& state) {
+      if (!task.context.is_first_of_group()) return;
+      watch->tell(epoch);
+      if (epoch.epoch < task.recipe.epochs)
+        task.context.save_state(task.state_key, [&](ArtifactWriter& writer) { write_state(writer, state); });
+    };
+    task->resume = resumable_state(context, task->state_key, task->recipe.epochs);
+    if (task->resume) watch->resumed(*task->resume);
+    return task;
+  }
+
+  static void finish(const Task& task, const TrainingResult& result) {
+    auto& context = task.context;
+    if (result.stopped) {
+      if (context.is_first_of_group())
+        context.save_state(task.state_key, [&](ArtifactWriter& writer) { write_state(writer, result.state); });
+      throw Stopped();
+    }
+    if (context.is_first_of_group())
+      write(context, task.recipe, task.series, task.binning, task.training.targets.size(), task.state_key, result,
+            training_ranges(context, task.series, task.training.view(task.aifs)));
   }
 
   Recipe recipe_of(const StageContext& context) const {

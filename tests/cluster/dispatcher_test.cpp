@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -69,6 +70,46 @@ GraphTask task(double cost, Ints inputs = {}, bool accepts_failed_inputs = false
   t.inputs = std::move(inputs);
   t.accepts_failed_inputs = accepts_failed_inputs;
   return t;
+}
+
+/// Tasks that a rank runs at once: two inputs, and seven that read one or both of them.
+TEST(Ranks, TasksOfAKindAreHandedOutTogetherWhenAllAreReady) {
+  std::vector<GraphTask> graph(9);
+  for (std::size_t i = 2; i < graph.size(); ++i) {
+    graph[i].inputs = i % 2 == 0 ? Ints{0} : Ints{0, 1};
+    graph[i].kind = 1;
+    graph[i].together = 64;
+  }
+  std::vector<Ints> batches;
+  DispatchHooks hooks;
+  hooks.execute = [&](int task, const Ints& without, Communicator*) {
+    EXPECT_TRUE(without.empty());
+    if (task == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the others wait for it
+    batches.push_back({task});
+    return task == 4 ? failed("no reason") : done();
+  };
+  hooks.execute_together = [&](const Ints& tasks, const std::vector<Ints>& without) {
+    EXPECT_EQ(without.size(), tasks.size());
+    batches.push_back(tasks);
+    std::vector<TaskOutcome> outcomes;
+    for (const int task : tasks) outcomes.push_back(task == 4 ? failed("no reason") : done());
+    return outcomes;
+  };
+  const auto outcomes = run_graph(world(), graph, hooks);
+  std::map<int, int> runs;
+  std::size_t largest = 0;
+  for (const auto& part : world().gather(nlohmann::json(batches).dump(), 0, "test"))
+    for (const auto& batch : nlohmann::json::parse(part).get<std::vector<Ints>>()) {
+      for (const int task : batch) ++runs[task];
+      largest = std::max(largest, batch.size());
+    }
+  if (world().rank() != 0) return;
+  EXPECT_EQ(runs.size(), graph.size());
+  for (const auto& [task, times] : runs) EXPECT_EQ(times, 1) << task;
+  const auto ranks = static_cast<std::size_t>(world().size());
+  EXPECT_EQ(largest, (7 + ranks - 1) / ranks) << "an even share for each rank";
+  for (std::size_t i = 0; i < outcomes.size(); ++i)
+    EXPECT_EQ(outcomes[i].status, i == 4 ? TaskStatus::failed : TaskStatus::done) << i;
 }
 
 TEST(ChainCosts, AreThatOfATaskAndOfTheCostliestBehindIt) {

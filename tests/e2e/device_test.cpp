@@ -114,7 +114,9 @@ TEST_F(WithFalseGpus, StagesComputeOnThem) {
     return arguments;
   };
   EXPECT_TRUE(ended(run({"A:9"}, with({"cv.yaml", "--output", "cpu", "--set", "parallel.device=cpu"})), 0));
-  EXPECT_TRUE(ended(run({"A:9"}, with({"cv.yaml", "--output", "gpu"})), 0, {"computing on 1 rank on 1 GPU"}));
+  const auto trained = run({"A:9"}, with({"cv.yaml", "--output", "gpu"}));
+  EXPECT_TRUE(ended(trained, 0, {"computing on 1 rank on 1 GPU"}));
+  EXPECT_NE(trained.err.find("training 6 networks together on the GPU"), std::string::npos) << trained.err;
   for (const char* network : {"cbf", "mtt"}) {
     const auto file = std::string("weights/without-sub-01/") + network + ".safetensors";
     const auto by_gpu = file_bytes(folder_ / "gpu" / file), by_cpu = file_bytes(folder_ / "cpu" / file);
