@@ -97,21 +97,19 @@ PERFPIPE_SIMD void product_of_doubles(const double* a, std::size_t rows, std::si
 
 }  // namespace simd
 
+#ifdef PERFPIPE_SIMD_CLONES
 namespace {
 
 /// Whether the functions for AVX-512 may be called.
 bool has_avx512() {
-#ifdef PERFPIPE_SIMD_CLONES
   static const bool all = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512vl");
   return all;
-#else
-  return false;
-#endif
 }
 
 }  // namespace
+#endif
 
 void multiply_columns(const float* a, std::size_t rows, std::size_t inner, const float* b, std::size_t columns,
                       float* out, bool add) {
