@@ -115,7 +115,8 @@ TEST(CudaLinear, AnOperationThatFailsIsNamed) {
   const Study study(70);
   auto table = gpu::host_linear_table();
   table.wait = [](gpu::LinearSession&, int) { return std::string("cudaStreamSynchronize: broken"); };
-  CudaLinearMaps gpu(bsvd(study.aif, 1.0, 0.1).for_gpu({}), 2, table, 100);
+  const auto method = bsvd(study.aif, 1.0, 0.1);  // the host's session does not copy its matrices
+  CudaLinearMaps gpu(method.for_gpu({}), 2, table, 100);
   Maps maps(study.inside.size());
   try {
     gpu.compute(study.curves, study.inside, 1, maps.spans());
