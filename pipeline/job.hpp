@@ -26,7 +26,7 @@ struct Job {
   std::uint64_t seed = 1;
   CohortOptions cohort;
   std::vector<StageInstance> stages;
-  int threads = 0;  ///< per rank; 0: from the cores the rank may use
+  int threads = 0;                          ///< per rank; 0: from the cores the rank may use
   DeviceChoice device = DeviceChoice::cpu;  ///< until the GPU code has run on a GPU (docs/gpu.md)
   std::string device_name = "cpu";          ///< as the job file has it
   std::int64_t slab_mebibytes = 256;

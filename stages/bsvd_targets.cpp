@@ -135,7 +135,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     for (const auto& series : cohort.series)
       for (Parameter p : all_parameters) {
         const auto& map = series.target[index(p)];
-        if (map.empty() && follows(p, series)) continue;
+        if (map.empty() && p != Parameter::tmax && one_follows_from_others(series.target)) continue;
         if (map.empty())
           findings.add(
               series.image.string(),
@@ -143,7 +143,8 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                           "add ..._desc-target_{}.nii.gz{}",
                           facts(p).label, name(p),
                           p == Parameter::tmax ? "" : " (one of CBF, CBV and MTT follows from the other two)"));
-        else if (const auto units = units_of(p, map, findings); !target_factor(p, units, options_.density))
+        else if (const auto units = given_units(p, map, findings);
+                 !units.empty() && !target_factor(p, units, options_.density))
           findings.add(sidecar_of(map).string(),
                        fmt::format("Units = \"{}\" of a {} map; known are {}: correct them, or give "
                                    "bsvd_targets.{}_units",
@@ -242,27 +243,14 @@ class BsvdTargets final : public StageWith<TargetOptions> {
                                    {"warnings", context.warnings()}});
   }
 
-  /// Whether a map that is missing follows from the others (fill_by_central_volume).
-  static bool follows(Parameter p, const Series& series) {
-    const auto& target = series.target;
-    return p != Parameter::tmax && target[index(Parameter::cbf)].empty() + target[index(Parameter::cbv)].empty() +
-                                           target[index(Parameter::mtt)].empty() ==
-                                       1;
-  }
-
   static std::filesystem::path sidecar_of(const std::filesystem::path& map) {
     return map.parent_path() / (nifti_stem(map) + ".json");
   }
-  /// Units of a map by the job, else by its sidecar; empty if neither says.
+  /// Units of a map by the job, else by its sidecar; empty if neither says: then they are ours.
   std::string given_units(Parameter p, const std::filesystem::path& map, Findings& findings) const {
     if (options_.units(p) != "sidecar") return options_.units(p);
     const auto sidecar = sidecar_of(map);
     return std::filesystem::exists(sidecar) ? read_sidecar(sidecar, findings).units : std::string();
-  }
-  /// The same, or ours.
-  std::string units_of(Parameter p, const std::filesystem::path& map, Findings& findings) const {
-    const auto units = given_units(p, map, findings);
-    return units.empty() ? std::string(facts(p).units) : units;
   }
 
   void copy_maps(StageContext& context) const {
@@ -277,12 +265,14 @@ class BsvdTargets final : public StageWith<TargetOptions> {
       auto& map = maps[index(p)];
       reader.read_slab(0, extent[2], map);
       Findings findings;
-      const auto units = units_of(p, file, findings);
-      if (given_units(p, file, findings).empty())
+      auto units = given_units(p, file, findings);
+      if (units.empty()) {
+        units = facts(p).units;
         context.warn(
             fmt::format("the {} map has no units, neither in a JSON beside it nor in the job "
                         "(bsvd_targets.{}_units): taken for {}",
                         facts(p).label, name(p), units));
+      }
       const double factor = target_factor(p, units, options_.density).value();
       std::int64_t not_finite = 0;
       for (std::size_t v = 0; v < map.size(); ++v) {

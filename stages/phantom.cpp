@@ -56,8 +56,9 @@ class Phantom final : public StageWith<PhantomOptions> {
     t.choice("modality", &O::modality, {"mr", "ct"},
              "mr: DSC signal; ct: HU, with skull, scalp and table, every second frame spared after 45 s");
     t.integer("patients", &O::patients, {1, 999}, "", "number of patients; each one is the same whatever their number");
-    t.integer("scan", &O::scan, {1, 1000000}, "",
-              "number of the scan: another one is of the same patients, with other noise, to see what of a map it moves");
+    t.integer(
+        "scan", &O::scan, {1, 1000000}, "",
+        "number of the scan: another one is of the same patients, with other noise, to see what of a map it moves");
     t.integers("size", &O::size, 3, {1, 512}, "voxels", "matrix in x, y, z; x and y at least 16");
     t.number("field_of_view", &O::field_of_view, {50.0, 500.0}, "mm", "extent in x; voxels are square in the plane");
     t.number("slice_thickness", &O::slice_thickness, {0.5, 20.0}, "mm", "extent of a voxel in z");

@@ -49,7 +49,7 @@ std::optional<Parameter> fill_by_central_volume(std::array<std::vector<float>, 4
   auto& cbf = maps[index(Parameter::cbf)];
   auto& cbv = maps[index(Parameter::cbv)];
   auto& mtt = maps[index(Parameter::mtt)];
-  if (cbf.empty() + cbv.empty() + mtt.empty() != 1) return std::nullopt;
+  if (!one_follows_from_others(maps)) return std::nullopt;
   const auto ratio = [](float above, float below) { return below > 0.0f ? 60.0f * above / below : 0.0f; };
   const auto fill = [](const std::vector<float>& a, const std::vector<float>& b, const auto& f) {
     std::vector<float> map(a.size());

@@ -18,8 +18,16 @@ std::vector<std::string> target_units(Parameter p);
 /// g, ρ the density (CAPLEX Q.PH1.011) in g/ml.
 std::optional<double> target_factor(Parameter p, const std::string& units, double density);
 
+/// Whether exactly one of CBF, CBV and MTT is missing (empty): maps or their files, by parameter index.
+template <class Maps>
+bool one_follows_from_others(const Maps& maps) {
+  return maps[index(Parameter::cbf)].empty() + maps[index(Parameter::cbv)].empty() +
+             maps[index(Parameter::mtt)].empty() ==
+         1;
+}
+
 /// The one of CBF, CBV and MTT that is missing (empty), from the other two, by the central volume theorem: CBV = CBF
-/// MTT / 60 in our units; 0 where the divisor is not above 0. Nothing is done unless exactly one is missing. Returns
+/// MTT / 60 in our units; 0 where the divisor is not above 0. Nothing is done unless one_follows_from_others(). Returns
 /// which.
 std::optional<Parameter> fill_by_central_volume(std::array<std::vector<float>, 4>& maps);
 
