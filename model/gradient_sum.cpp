@@ -37,25 +37,30 @@ inline __attribute__((always_inline)) void add_parts(simd::Lanes values, float s
   sum.rest += __builtin_convertvector((scaled - __builtin_convertvector(whole, simd::Lanes)) * part, simd::IntLanes);
 }
 
-typedef std::int32_t EightInts __attribute__((vector_size(32), aligned(4), may_alias));
-typedef float EightFloats __attribute__((vector_size(32), aligned(4), may_alias));
+// Whole registers of integers are widened to two of doubles in one go; halves of them would go by quarters.
+typedef double WideLanes __attribute__((vector_size(128), aligned(8), may_alias));
 
-/// total = sum over `count` rows of shards, whose length is a multiple of simd::lanes; `inverse` undoes scale * part.
-PERFPIPE_SIMD void sum_alone(const float* shards, std::size_t count, std::size_t row, std::size_t size, float scale,
-                             double inverse, float* total) {
+inline __attribute__((always_inline)) void sum_rows(const float* shards, std::size_t count, std::size_t row,
+                                                    std::size_t size, float scale, double inverse, float* total) {
   for (std::size_t i = 0; i < size; i += simd::lanes) {
     Parts sum;
     for (std::size_t s = 0; s < count; ++s)
       add_parts(*reinterpret_cast<const simd::Lanes*>(shards + s * row + i), scale, sum);
-    for (std::size_t half = 0; half < simd::lanes; half += 8) {
-      const auto whole = *reinterpret_cast<const EightInts*>(reinterpret_cast<const std::int32_t*>(&sum.whole) + half);
-      const auto rest = *reinterpret_cast<const EightInts*>(reinterpret_cast<const std::int32_t*>(&sum.rest) + half);
-      // Below 2^51: exact in a double.
-      const auto fixed = __builtin_convertvector(whole, simd::DoubleLanes) * static_cast<double>(part) +
-                         __builtin_convertvector(rest, simd::DoubleLanes);
-      *reinterpret_cast<EightFloats*>(total + i + half) = __builtin_convertvector(fixed * inverse, EightFloats);
-    }
+    // Below 2^51 * inverse: exact in doubles.
+    *reinterpret_cast<simd::Lanes*>(total + i) =
+        __builtin_convertvector(__builtin_convertvector(sum.whole, WideLanes) * (static_cast<double>(part) * inverse) +
+                                    __builtin_convertvector(sum.rest, WideLanes) * inverse,
+                                simd::Lanes);
   }
+}
+
+/// total = sum over `count` rows of shards, whose length is a multiple of simd::lanes; `inverse` undoes scale * part.
+PERFPIPE_SIMD void sum_alone(const float* shards, std::size_t count, std::size_t row, std::size_t size, float scale,
+                             double inverse, float* total) {
+  if (count == gradient_shards)  // without a loop over shards
+    sum_rows(shards, gradient_shards, row, size, scale, inverse, total);
+  else
+    sum_rows(shards, count, row, size, scale, inverse, total);
 }
 
 PERFPIPE_SIMD void add_fixed(const float* values, std::size_t size, float scale, std::int64_t* fixed) {
