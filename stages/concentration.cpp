@@ -1,11 +1,30 @@
 #include "stages/concentration.hpp"
 
+#include "core/logarithm.hpp"
+#include "core/simd.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
 
 namespace perfpipe {
+namespace {
+
+/// Samples that are not positive (or not a number), or reach the ceiling (or infinity).
+PERFPIPE_SIMD int unusable_samples(const float* signal, std::size_t n, float ceiling) {
+  int count = 0;
+  for (std::size_t t = 0; t < n; ++t) count += !((signal[t] > 0.0f) & (signal[t] < ceiling));
+  return count;
+}
+
+PERFPIPE_SIMD void relaxation_changes(const float* signal, std::size_t n, double log_s0, double echo_time,
+                                      float* concentration) {
+  for (std::size_t t = 0; t < n; ++t)
+    concentration[t] = static_cast<float>((log_s0 - positive_log(static_cast<double>(signal[t]))) / echo_time);
+}
+
+}  // namespace
 
 std::int64_t unsteady_frames(std::span<const double> mean_signal) {
   constexpr std::size_t most = 4;
@@ -52,17 +71,13 @@ std::int64_t bolus_arrival(std::span<const double> mean_concentration) {
 bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, float ceiling,
                       std::span<float> concentration) {
   double sum = 0.0;
-  bool good = true;
-  for (float s : signal) good = good && std::isfinite(s) && s > 0.0f && s < ceiling;
   for (std::int64_t i = 0; i < baseline; ++i) sum += signal[static_cast<std::size_t>(i)];
   const double s0 = sum / static_cast<double>(baseline);
-  if (!good || !(s0 > 0.0)) {
+  if (unusable_samples(signal.data(), signal.size(), ceiling) > 0 || !(s0 > 0.0)) {
     std::fill(concentration.begin(), concentration.end(), 0.0f);
     return false;
   }
-  const double log_s0 = std::log(s0);
-  for (std::size_t t = 0; t < signal.size(); ++t)
-    concentration[t] = static_cast<float>((log_s0 - std::log(static_cast<double>(signal[t]))) / echo_time);
+  relaxation_changes(signal.data(), signal.size(), positive_log(s0), echo_time, concentration.data());
   return true;
 }
 

@@ -75,7 +75,7 @@ class Import final : public StageWith<ImportOptions> {
     StageType type;
     type.name = "import";
     type.scope = Scope::patient;
-    type.version = 4;
+    type.version = 5;
     type.summary =
         "Reads a series, drops frames out of steady state, finds the baseline, turns signal into concentration, finds "
         "the brain mask.";

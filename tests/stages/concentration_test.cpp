@@ -1,5 +1,8 @@
 #include "stages/concentration.hpp"
 
+#include "core/logarithm.hpp"
+#include "core/random.hpp"
+
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -124,6 +127,17 @@ TEST(ConcentrationCt, IsTheDifferenceFromTheBaseline) {
   EXPECT_FALSE(concentration_ct(std::vector<float>{1.0f, 2.0f, std::numeric_limits<float>::quiet_NaN(), 3.0f}, 2,
                                 3071.0f, found));
   EXPECT_EQ(found, std::vector<float>(4, 0.0f));
+}
+
+TEST(ConcentrationMr, HasTheBitsOfPlainArithmeticWhateverTheProcessor) {
+  Random random(1, "concentration");
+  for (const std::size_t frames : {3, 16, 61}) {
+    std::vector<float> signal, concentration(frames);
+    for (std::size_t t = 0; t < frames; ++t) signal.push_back(static_cast<float>(random.uniform(1.0, 4000.0)));
+    ASSERT_TRUE(concentration_mr(signal, 1, 0.03, HUGE_VALF, concentration));
+    for (std::size_t t = 0; t < frames; ++t)
+      EXPECT_EQ(concentration[t], static_cast<float>((positive_log(signal[0]) - positive_log(signal[t])) / 0.03));
+  }
 }
 
 }  // namespace
