@@ -72,14 +72,27 @@ PendingFile::PendingFile(fs::path target, const std::string& suffix) : target_(s
 }
 
 PendingFile::~PendingFile() {
+  if (written_back_ >= 0) ::close(written_back_);
   if (!committed_) ::unlink(temporary_.c_str());
 }
 
+void make_durable(const fs::path& file) {
+  Descriptor written(file, O_RDONLY);
+  if (written.get() < 0) fail(file, "cannot be opened again");
+  if (::fsync(written.get()) != 0) fail(file, "fsync failed");
+  if (written.close() != 0) fail(file, "close failed");
+}
+
+void PendingFile::write_back() {
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (written_back_ < 0) written_back_ = ::open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
+  // A hint: what goes wrong on the way to the disk is told by fsync.
+  if (written_back_ >= 0) ::sync_file_range(written_back_, 0, 0, SYNC_FILE_RANGE_WRITE);
+#endif
+}
+
 void PendingFile::commit() {
-  Descriptor written(temporary_, O_RDONLY);
-  if (written.get() < 0) fail(target_, "temporary file cannot be opened again");
-  if (::fsync(written.get()) != 0) fail(target_, "fsync failed");
-  if (written.close() != 0) fail(target_, "close failed");
+  make_durable(temporary_);
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(target_, "rename into place failed");
   committed_ = true;
   sync_folder(target_);

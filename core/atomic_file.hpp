@@ -25,6 +25,9 @@ class PendingFile {
   const std::filesystem::path& temporary() const { return temporary_; }
   const std::filesystem::path& target() const { return target_; }
 
+  /// Lets the system begin to write what is in the temporary so far to the disk, so that commit() waits less.
+  void write_back();
+
   /// fsync of the temporary, rename to the target, fsync of the folder. Throws IoError naming the path and the reason.
   void commit();
 
@@ -32,7 +35,11 @@ class PendingFile {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   bool committed_ = false;
+  int written_back_ = -1;  ///< the temporary, opened for write_back()
 };
+
+/// fsync: the bytes written to the file so far outlast a crash of the machine. Throws IoError naming it.
+void make_durable(const std::filesystem::path& file);
 
 /// Replaces the file at `path` by `bytes`, durably and at once. Throws IoError naming the path and the system's reason.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);

@@ -72,13 +72,17 @@ void SliceChunks::write(std::int64_t first, std::int64_t count, const std::uint8
 void SliceChunks::read(std::int64_t first, std::int64_t count, std::uint8_t* values, const std::filesystem::path& file,
                        const std::string& what) const {
   const std::size_t bytes = static_cast<std::size_t>(chunk_rows_) * row_bytes_;
-  std::vector<std::uint8_t> stored(bytes + checksum_bytes);
+  const std::uint8_t* const end = values + static_cast<std::size_t>(count) * slice_bytes();
+  std::vector<std::uint8_t> edge(bytes + checksum_bytes);
   std::vector<hsize_t> place(sizes_.size(), 0);
   for (std::int64_t slice = 0; slice < count; ++slice)
     for (hsize_t row = 0; row < sizes_[1]; row += chunk_rows_) {
       std::uint8_t* const to =
           values + static_cast<std::size_t>(slice) * slice_bytes() + static_cast<std::size_t>(row) * row_bytes_;
       const std::size_t here = static_cast<std::size_t>(std::min(chunk_rows_, sizes_[1] - row)) * row_bytes_;
+      // Straight to its place, where the checksum behind it may lie until the next chunk comes.
+      const bool fits = here == bytes && static_cast<std::size_t>(end - to) >= bytes + checksum_bytes;
+      std::uint8_t* const stored = fits ? to : edge.data();
       place[0] = static_cast<hsize_t>(first + slice);
       place[1] = row;
       std::uint32_t skipped_filters = 0, checksum = 0;
@@ -91,17 +95,17 @@ void SliceChunks::read(std::int64_t first, std::int64_t count, std::uint8_t* val
           read_absent(place, to, file, what);
           continue;
         }
-        if (size != stored.size())
+        if (size != bytes + checksum_bytes)
           throw IoError(fmt::format("{}: reading {}: a chunk has {} bytes instead of {}: the file is damaged",
-                                    file.string(), what, size, stored.size()));
-        hdf5_check(H5Dread_chunk(dataset_, H5P_DEFAULT, place.data(), &skipped_filters, stored.data()), file,
+                                    file.string(), what, size, bytes + checksum_bytes));
+        hdf5_check(H5Dread_chunk(dataset_, H5P_DEFAULT, place.data(), &skipped_filters, stored), file,
                    "reading " + what);
       }
-      std::memcpy(&checksum, stored.data() + bytes, checksum_bytes);
-      if (skipped_filters != 0 || checksum != fletcher32({stored.data(), bytes}))
+      std::memcpy(&checksum, stored + bytes, checksum_bytes);
+      if (skipped_filters != 0 || checksum != fletcher32({stored, bytes}))
         throw IoError(file.string() + ": reading " + what +
                       ": a chunk's checksum is wrong: the file is damaged; delete it and run the job again");
-      std::memcpy(to, stored.data(), here);
+      if (!fits) std::memcpy(to, stored, here);
     }
 }
 

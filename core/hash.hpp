@@ -29,7 +29,8 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-/// 128-bit hash of a file's bytes from `offset` to its end. Throws IoError naming the file.
-std::string hash_file(const std::filesystem::path& path, std::uint64_t offset = 0);
+/// 128-bit hash of a file's bytes from `offset` to its end; of more than 4 MiB, that of the hashes of blocks of this
+/// size, which threads share. Throws IoError naming the file.
+std::string hash_file(const std::filesystem::path& path, std::uint64_t offset = 0, int threads = 1);
 
 }  // namespace perfpipe

@@ -20,6 +20,8 @@ namespace perfpipe::simd {
 inline constexpr std::size_t lanes = 16;
 typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef double DoubleLanes __attribute__((vector_size(64), aligned(8), may_alias));  // eight
+/// Sixteen: whole registers are converted to two of these in one go, halves of them would go by quarters.
+typedef double WideLanes __attribute__((vector_size(128), aligned(8), may_alias));
 typedef std::int32_t IntLanes __attribute__((vector_size(64), aligned(4), may_alias));
 
 }  // namespace perfpipe::simd

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <future>
 #include <numeric>
 #include <unistd.h>
 
@@ -190,8 +191,9 @@ void ArtifactWriter::write_slab(const std::string& name, std::int64_t first, std
   count[0] = values.size() / row;
   if (const auto chunks = SliceChunks::of(dataset.get(), sizeof(T))) {
     const Unlocked others_may(lock);
-    return chunks->write(first, static_cast<std::int64_t>(count[0]),
-                         reinterpret_cast<const std::uint8_t*>(values.data()), impl_->final, "dataset '" + name + "'");
+    chunks->write(first, static_cast<std::int64_t>(count[0]), reinterpret_cast<const std::uint8_t*>(values.data()),
+                  impl_->final, "dataset '" + name + "'");
+    return impl_->pending.write_back();
   }
   std::vector<hsize_t> start(count.size(), 0);
   start[0] = static_cast<hsize_t>(first);
@@ -207,7 +209,7 @@ void ArtifactWriter::add_published(PublishedFile file) {
   impl_->published.push_back({{"path", file.path}, {"hash", file.hash}});
 }
 
-void ArtifactWriter::commit() {
+void ArtifactWriter::commit(int threads) {
   const auto lock = lock_hdf5();
   const fs::path &file = impl_->final, &temporary = impl_->pending.temporary();
   write_text_attribute(impl_->file.get(), file, "metadata", impl_->metadata.dump());
@@ -221,7 +223,9 @@ void ArtifactWriter::commit() {
   impl_->datasets.clear();
   hdf5_check(H5Fflush(impl_->file.get(), H5F_SCOPE_GLOBAL), file, "writing");
   if (!impl_->file.close()) throw IoError(file.string() + ": closing failed: " + hdf5_error_text());
-  ArtifactHead head{impl_->key, hash_file(temporary, head_bytes), fs::file_size(temporary)};
+  auto durable = std::async(std::launch::async, [&] { make_durable(temporary); });  // most of it, while it is hashed
+  ArtifactHead head{impl_->key, hash_file(temporary, head_bytes, threads), fs::file_size(temporary)};
+  durable.get();
   write_head(temporary, head);
   { ArtifactReader verify(temporary); }  // opens: head, size and metadata are as written
   impl_->pending.commit();
@@ -289,8 +293,9 @@ std::vector<std::int64_t> ArtifactReader::dims(const std::string& name) const {
   return {sizes.begin(), sizes.end()};
 }
 
-template <class T>
-std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
+template <class Vector>
+void ArtifactReader::read_rows(const std::string& name, std::int64_t first, std::int64_t count, Vector& values) const {
+  using T = typename Vector::value_type;
   auto lock = lock_hdf5();
   Hdf5Dataset dataset(hdf5_check(H5Dopen2(impl_->file.get(), name.c_str(), H5P_DEFAULT), impl_->path,
                                  "opening dataset '" + name + "'"));
@@ -304,30 +309,38 @@ std::vector<T> ArtifactReader::read_slab(const std::string& name, std::int64_t f
   std::vector<hsize_t> start(sizes.size(), 0);
   start[0] = static_cast<hsize_t>(first);
   sizes[0] = static_cast<hsize_t>(count);
-  std::vector<T> values(std::accumulate(sizes.begin(), sizes.end(), std::size_t{1}, std::multiplies<>()));
-  if (values.empty()) return values;
+  values.resize(std::accumulate(sizes.begin(), sizes.end(), std::size_t{1}, std::multiplies<>()));
+  if (values.empty()) return;
   if (const auto chunks = SliceChunks::of(dataset.get(), sizeof(T))) {
     const Unlocked others_may(lock);
-    chunks->read(first, count, reinterpret_cast<std::uint8_t*>(values.data()), impl_->path, "dataset '" + name + "'");
-    return values;
+    return chunks->read(first, count, reinterpret_cast<std::uint8_t*>(values.data()), impl_->path,
+                        "dataset '" + name + "'");
   }
   hdf5_check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr),
              impl_->path, "slab");
   Hdf5Space memory(hdf5_check(H5Screate_simple(rank, sizes.data(), nullptr), impl_->path, "slab in memory"));
   hdf5_check(H5Dread(dataset.get(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()),
              impl_->path, "reading dataset '" + name + "'");
+}
+
+template <class T>
+RawValues<T> ArtifactReader::read_slab(const std::string& name, std::int64_t first, std::int64_t count) const {
+  RawValues<T> values;
+  read_rows(name, first, count, values);
   return values;
 }
 
 template <class T>
 std::vector<T> ArtifactReader::read(const std::string& name) const {
-  return read_slab<T>(name, 0, dims(name).at(0));
+  std::vector<T> values;
+  read_rows(name, 0, dims(name).at(0), values);
+  return values;
 }
 
 #define PERFPIPE_STORE_TYPE(T)                                                                       \
   template void ArtifactWriter::write_slab<T>(const std::string&, std::int64_t, std::span<const T>); \
   template std::vector<T> ArtifactReader::read<T>(const std::string&) const;                         \
-  template std::vector<T> ArtifactReader::read_slab<T>(const std::string&, std::int64_t, std::int64_t) const;
+  template RawValues<T> ArtifactReader::read_slab<T>(const std::string&, std::int64_t, std::int64_t) const;
 PERFPIPE_STORE_TYPE(float)
 PERFPIPE_STORE_TYPE(double)
 PERFPIPE_STORE_TYPE(std::uint8_t)

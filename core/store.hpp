@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/error.hpp"
+#include "core/raw_values.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -69,7 +70,8 @@ class ArtifactWriter {
   /// Facts that are not arrays (affine, times, settings); stored as JSON text.
   void set_metadata(const nlohmann::json& metadata);
   void add_published(PublishedFile file);
-  void commit();
+  /// `threads` share the hashing of a large file.
+  void commit(int threads = 1);
 
  private:
   struct Impl;
@@ -90,13 +92,17 @@ class ArtifactReader {
   std::vector<T> read(const std::string& name) const;
   /// Entries [first, first + count) of axis 0.
   template <class T>
-  std::vector<T> read_slab(const std::string& name, std::int64_t first, std::int64_t count) const;
+  RawValues<T> read_slab(const std::string& name, std::int64_t first, std::int64_t count) const;
   const nlohmann::json& metadata() const;
   nlohmann::json made_from() const;
   std::vector<PublishedFile> published() const;
   const std::filesystem::path& path() const;
 
  private:
+  /// Entries [first, first + count) of axis 0 into `values`, resized.
+  template <class Vector>
+  void read_rows(const std::string& name, std::int64_t first, std::int64_t count, Vector& values) const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -9,7 +9,7 @@ namespace {
 struct Kept {
   std::mutex guard;
   std::filesystem::path image;
-  std::vector<float> values;
+  RawValues<float> values;
 };
 
 Kept& kept() {
@@ -19,13 +19,13 @@ Kept& kept() {
 
 }  // namespace
 
-void keep_series(const std::filesystem::path& image, std::vector<float> values) {
+void keep_series(const std::filesystem::path& image, RawValues<float> values) {
   const std::lock_guard lock(kept().guard);
   kept().image = image;
   kept().values = std::move(values);
 }
 
-std::optional<std::vector<float>> take_kept_series(const std::filesystem::path& image) {
+std::optional<RawValues<float>> take_kept_series(const std::filesystem::path& image) {
   const std::lock_guard lock(kept().guard);
   auto values = std::exchange(kept().values, {});
   if (std::exchange(kept().image, {}) != image || values.empty()) return std::nullopt;

@@ -31,7 +31,11 @@ class NiftiReader {
 
   /// Values value·scl_slope + scl_inter (computed in double, rounded once) of the slices [z_first, z_first + z_count),
   /// in the order (z, y, x, t). Throws InputError naming the file if it ends early or cannot be read.
-  void read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values, int threads = 1);
+  template <class Vector>
+  void read_slab(std::int64_t z_first, std::int64_t z_count, Vector& values, int threads = 1) {
+    values.resize(slab_values(z_first, z_count));
+    read_slab(z_first, z_count, std::span<float>(values), threads);
+  }
 
   /// Goes to the end of the file: a warning for what lies behind the data. Throws InputError naming the file if the
   /// gzip stream is damaged there (its CRC and length come last).
@@ -45,6 +49,9 @@ class NiftiReader {
   std::int64_t slices_within(std::size_t bytes) const;
 
  private:
+  std::size_t slab_values(std::int64_t z_first, std::int64_t z_count) const;
+  void read_slab(std::int64_t z_first, std::int64_t z_count, std::span<float> values, int threads);
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -136,16 +136,20 @@ std::vector<std::string> NiftiReader::check_end() {
   return warnings;
 }
 
-void NiftiReader::read_slab(std::int64_t z_first, std::int64_t z_count, std::vector<float>& values, int threads) {
-  const NiftiHeader& header = state_->info.header;
-  const auto [nx, ny, nz] = header.extent();
+std::size_t NiftiReader::slab_values(std::int64_t z_first, std::int64_t z_count) const {
+  const auto [nx, ny, nz] = extent();
   if (z_first < 0 || z_count < 1 || z_first + z_count > nz)
     throw std::out_of_range(fmt::format("{}: slices {} to {} asked for of {}", state_->info.path.string(), z_first,
                                         z_first + z_count - 1, nz));
+  return static_cast<std::size_t>(nx * ny * z_count * frames());
+}
+
+void NiftiReader::read_slab(std::int64_t z_first, std::int64_t z_count, std::span<float> values, int threads) {
+  const NiftiHeader& header = state_->info.header;
+  const auto [nx, ny, nz] = header.extent();
   const std::int64_t frame_count = header.frames(), slab = nx * ny * z_count, bytes = header.bytes_per_value();
   const double slope = header.scl_slope == 0.0 ? 1.0 : header.scl_slope;
   const double intercept = header.scl_slope == 0.0 ? 0.0 : header.scl_inter;
-  values.resize(static_cast<std::size_t>(slab * frame_count));
   const std::int64_t block = std::min(frame_block, frame_count);
   // Reading (inflating, above all) goes on in a thread of its own while the block before is converted.
   const auto read_block = [&](std::int64_t first) {

@@ -1,12 +1,15 @@
 #include "formats/value_check.hpp"
 
+#include "core/arrays.hpp"
 #include "core/parallel.hpp"
+#include "core/simd.hpp"
 #include "formats/kept_series.hpp"
 #include "formats/nifti_image.hpp"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -60,7 +63,7 @@ class Classes {
     one.sum_of_means += voxel.mean;
     if (voxel.bad) return;
     if (one.curve.empty()) one.curve.resize(frames_);
-    for (std::size_t t = 0; t < frames_; ++t) one.curve[t] += curve[t];
+    add_to(one.curve, curve);
   }
 
   /// The classes from `first` to `last`, taken together.
@@ -110,29 +113,56 @@ class Classes {
   std::vector<IntensityClass> classes_;
 };
 
-VoxelFacts look_at(std::span<const float> curve, float floor, float ceiling) {
-  // Lanes of their own, so that all goes in vectors.
-  constexpr std::size_t lanes = 8;
-  std::array<double, lanes> sums{};
-  std::array<std::int32_t, lanes> finite{}, unusable{}, differing{};
-  const auto look = [&](std::size_t lane, float value) {
-    const bool number = std::abs(value) < HUGE_VALF;
-    unusable[lane] += !number | (value >= ceiling) | (value <= floor);
-    differing[lane] += value != curve.front();
-    sums[lane] += static_cast<double>(number ? value : 0.0f);
-    finite[lane] += number;
-  };
+/// Whole numbers in the order of the floats, NaN beyond the infinities: their least and largest are found in vectors.
+[[gnu::always_inline]] inline std::int32_t place_among_floats(float value) {
+  const auto bits = std::bit_cast<std::int32_t>(value);
+  return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+struct CurveRange {
+  std::int32_t least = std::numeric_limits<std::int32_t>::max(), largest = std::numeric_limits<std::int32_t>::min();
+  double sum = 0.0;
+};
+
+PERFPIPE_SIMD void range_of(const float* curve, std::size_t n, CurveRange* range) {
+  std::int32_t least = range->least, largest = range->largest;
+  for (std::size_t t = 0; t < n; ++t) {
+    const std::int32_t place = place_among_floats(curve[t]);
+    least = std::min(least, place);
+    largest = std::max(largest, place);
+  }
+  range->least = least;
+  range->largest = largest;
+  constexpr std::size_t lanes = 16;
+  double sums[lanes]{};
   std::size_t t = 0;
-  for (; t + lanes <= curve.size(); t += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) look(lane, curve[t + lane]);
-  for (std::size_t lane = 0; t < curve.size(); ++t, ++lane) look(lane, curve[t]);
-  const auto total = [](const auto& parts) { return std::accumulate(parts.begin(), parts.end(), parts[0] - parts[0]); };
+  for (; t + lanes <= n; t += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += static_cast<double>(curve[t + lane]);
+  for (std::size_t lane = 0; t + lane < n; ++lane) sums[lane] += static_cast<double>(curve[t + lane]);
+  for (double sum : sums) range->sum += sum;
+}
+
+VoxelFacts look_at(std::span<const float> curve, float floor, float ceiling) {
+  CurveRange range;
+  range_of(curve.data(), curve.size(), &range);
+  const bool all_finite = range.largest < place_among_floats(HUGE_VALF) && range.least > place_among_floats(-HUGE_VALF);
   VoxelFacts facts;
-  facts.mean = total(finite) == 0 ? 0.0 : total(sums) / total(finite);
+  if (all_finite) {
+    facts.mean = range.sum / static_cast<double>(curve.size());
+  } else {
+    double sum = 0.0;
+    int finite = 0;
+    for (const float value : curve) {
+      if (!std::isfinite(value)) continue;
+      sum += static_cast<double>(value);
+      ++finite;
+    }
+    facts.mean = finite == 0 ? 0.0 : sum / finite;
+  }
   facts.place = Classes::place(facts.mean);
   facts.inside = true;
-  facts.bad = total(unusable) > 0;
-  facts.varying = total(differing) > 0;
+  facts.bad = !all_finite || range.largest >= place_among_floats(ceiling) || range.least <= place_among_floats(floor);
+  facts.varying = !all_finite || range.largest != range.least;
   return facts;
 }
 
@@ -148,7 +178,7 @@ Classes read_classes(const Series& series, std::size_t memory_bytes, const std::
   const float floor = needs_logarithm ? 0.0f : -HUGE_VALF;
   const float ceiling = signal ? image.info().header.ceiling() : HUGE_VALF;
   Classes classes(frames);
-  std::vector<float> values, inside;
+  RawValues<float> values, inside;
   const std::int64_t slices = image.extent()[2], step = image.slices_within(memory_bytes);
   if (step < slices && !scratch.empty()) image.inflate_into(scratch);
   for (std::int64_t z = 0; z < slices; z += step) {

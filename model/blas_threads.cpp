@@ -17,6 +17,11 @@ void use_blas_threads(int count) {
   if (const auto set = openblas<void (*)(int)>("openblas_set_num_threads")) set(count);
 }
 
+void use_no_blas_threads() {
+  use_blas_threads(1);
+  if (const auto end = openblas<int (*)()>("blas_thread_shutdown_")) end();
+}
+
 int blas_threads() {
   const auto get = openblas<int (*)()>("openblas_get_num_threads");
   return get ? get() : 1;

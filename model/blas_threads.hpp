@@ -5,9 +5,12 @@
 
 namespace perfpipe {
 
-/// Sets the threads of OpenBLAS, where that is the BLAS that was loaded. Parallel work is the program's own to share
-/// out, so it says 1 at its start, before other threads compute.
+/// Sets the threads of OpenBLAS, where that is the BLAS that was loaded.
 void use_blas_threads(int count);
+
+/// Parallel work is the program's own to share out: 1, and those that OpenBLAS made when it was loaded are ended. They
+/// would look out for work for the first tenth of a second, on the cores that read and check the data then.
+void use_no_blas_threads();
 
 /// Threads of OpenBLAS; 1 where another BLAS was loaded.
 int blas_threads();

@@ -37,9 +37,6 @@ inline __attribute__((always_inline)) void add_parts(simd::Lanes values, float s
   sum.rest += __builtin_convertvector((scaled - __builtin_convertvector(whole, simd::Lanes)) * part, simd::IntLanes);
 }
 
-// Whole registers of integers are widened to two of doubles in one go; halves of them would go by quarters.
-typedef double WideLanes __attribute__((vector_size(128), aligned(8), may_alias));
-
 inline __attribute__((always_inline)) void sum_rows(const float* shards, std::size_t count, std::size_t row,
                                                     std::size_t size, float scale, double inverse, float* total) {
   for (std::size_t i = 0; i < size; i += simd::lanes) {
@@ -47,10 +44,10 @@ inline __attribute__((always_inline)) void sum_rows(const float* shards, std::si
     for (std::size_t s = 0; s < count; ++s)
       add_parts(*reinterpret_cast<const simd::Lanes*>(shards + s * row + i), scale, sum);
     // Below 2^51 * inverse: exact in doubles.
-    *reinterpret_cast<simd::Lanes*>(total + i) =
-        __builtin_convertvector(__builtin_convertvector(sum.whole, WideLanes) * (static_cast<double>(part) * inverse) +
-                                    __builtin_convertvector(sum.rest, WideLanes) * inverse,
-                                simd::Lanes);
+    *reinterpret_cast<simd::Lanes*>(total + i) = __builtin_convertvector(
+        __builtin_convertvector(sum.whole, simd::WideLanes) * (static_cast<double>(part) * inverse) +
+            __builtin_convertvector(sum.rest, simd::WideLanes) * inverse,
+        simd::Lanes);
   }
 }
 

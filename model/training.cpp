@@ -1,5 +1,6 @@
 #include "model/training.hpp"
 
+#include "core/arrays.hpp"
 #include "core/error.hpp"
 #include "model/gradient_sum.hpp"
 #include "model/training_batches.hpp"

@@ -1,5 +1,6 @@
 #include "model/training_books.hpp"
 
+#include "core/arrays.hpp"
 #include "core/error.hpp"
 #include "model/training_network.hpp"
 
@@ -52,10 +53,6 @@ std::vector<float> first_weights(const Recipe& recipe) {
 }
 
 }  // namespace
-
-bool all_finite(std::span<const float> numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
-}
 
 void check_training(const Recipe& recipe, const PatchSet& training, const PatchSet& validation) {
   check_recipe(recipe);

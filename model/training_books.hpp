@@ -19,8 +19,6 @@ struct TargetScale {
 /// Throws as train() does for recipes and sets that do not fit.
 void check_training(const Recipe& recipe, const PatchSet& training, const PatchSet& validation);
 
-bool all_finite(std::span<const float> numbers);
-
 /// The books of one training. `state().weights` is what they start from; whoever computes keeps the weights after that.
 class TrainingBooks {
  public:

@@ -57,12 +57,12 @@ json judge(const Job& job, const Series& series, int threads) {
   }
 }
 
-json hash_entry(const fs::path& file, const json& cache) {
+json hash_entry(const fs::path& file, const json& cache, int threads) {
   const std::string now = stamp(file);
   const auto known = cache.find("file " + file.string());
   if (!now.empty() && known != cache.end() && known->value("stamp", "") == now) return *known;
   try {
-    return {{"stamp", now}, {"hash", hash_file(file)}};
+    return {{"stamp", now}, {"hash", hash_file(file, 0, threads)}};
   } catch (const IoError& error) {
     throw InputError(error.what());
   }
@@ -131,7 +131,7 @@ CheckedInputs check_inputs(const Job& job, Communicator& communicator, int threa
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (!mine_to_do(i)) continue;
     try {
-      mine["files"][files[i].string()] = hash_entry(files[i], cache);
+      mine["files"][files[i].string()] = hash_entry(files[i], cache, threads);
     } catch (const InputError& error) {
       mine["errors"].push_back(error.what());
     }

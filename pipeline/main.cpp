@@ -94,7 +94,7 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
 }
 
 ExitCode run(const CommandLine& line, Communicator& communicator) {
-  use_blas_threads(1);  // parallel work is ours to share out; the libraries compute on the calling thread
+  use_no_blas_threads();
   if (line.doctor) return run_doctor(communicator, line.doctor_output);
   Log log(communicator.rank());
   // Rank 0 alone reads the file; the others get the same bytes, or never go on if it cannot be read.

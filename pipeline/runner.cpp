@@ -293,7 +293,7 @@ class JobRun {
       work();
       if (open.reused) return {TaskStatus::done, "", open.seconds(), comm_.rank()};
       if (open.context->is_first_of_group()) {
-        open.output->commit();
+        open.output->commit(info_.threads);
         open.context->remove_state();
         std::error_code ignored;
         fs::remove(failure_path(job_.output, task.info), ignored);

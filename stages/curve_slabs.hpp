@@ -36,7 +36,7 @@ class CurveSlabs {
   template <class Visit>
   void for_each(const std::vector<std::uint8_t>& inside, const Visit& visit) const {
     const std::int64_t plane = dims_[1] * dims_[2];
-    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+    for_slabs([&](std::int64_t z, std::int64_t count, const RawValues<float>& slab) {
       for (std::int64_t v = 0; v < count * plane; ++v)
         if (inside[static_cast<std::size_t>(z * plane + v)] != 0) visit(z * plane + v, curve_in(slab, v));
     });
@@ -46,7 +46,7 @@ class CurveSlabs {
   std::vector<double> sum(const std::vector<std::uint8_t>& inside) const {
     const std::int64_t plane = dims_[1] * dims_[2];
     std::vector<double> total(static_cast<std::size_t>(samples()), 0.0);
-    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+    for_slabs([&](std::int64_t z, std::int64_t count, const RawValues<float>& slab) {
       parallel_sums(static_cast<std::size_t>(count * plane), static_cast<std::size_t>(plane), threads_, total,
                     [&](std::size_t begin, std::size_t end, std::span<double> sums) {
                       for (std::size_t v = begin; v < end; ++v) {
@@ -63,7 +63,7 @@ class CurveSlabs {
   Candidates largest(const std::vector<std::uint8_t>& inside, double share) const {
     const std::int64_t plane = dims_[1] * dims_[2];
     std::vector<float> areas;  // of the voxels inside, in their order
-    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+    for_slabs([&](std::int64_t z, std::int64_t count, const RawValues<float>& slab) {
       std::vector<float> of_slab(static_cast<std::size_t>(count * plane));
       parallel_blocks(of_slab.size(), 4096, threads_, [&](std::size_t begin, std::size_t end) {
         for (std::size_t v = begin; v < end; ++v)
@@ -79,7 +79,7 @@ class CurveSlabs {
     Candidates found;
     found.where.reserve(expected);
     found.curves.reserve(expected * static_cast<std::size_t>(samples()));
-    for_slabs([&](std::int64_t z, std::int64_t count, const std::vector<float>& slab) {
+    for_slabs([&](std::int64_t z, std::int64_t count, const RawValues<float>& slab) {
       std::vector<std::uint8_t> large(static_cast<std::size_t>(count * plane), 0);
       parallel_blocks(large.size(), 4096, threads_, [&](std::size_t begin, std::size_t end) {
         for (std::size_t v = begin; v < end; ++v)
@@ -112,12 +112,12 @@ class CurveSlabs {
     };
     if (!keeps_) return for_each_slab(dims_[0], step_, threads_, read, work);
     kept_.reserve(static_cast<std::size_t>((dims_[0] + step_ - 1) / step_));
-    for_each_slab(dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, std::vector<float>& slab) {
+    for_each_slab(dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, RawValues<float>& slab) {
       kept_.push_back(std::move(slab));
       work(z, count, kept_.back());
     });
   }
-  std::span<const float> curve_in(const std::vector<float>& slab, std::int64_t voxel) const {
+  std::span<const float> curve_in(const RawValues<float>& slab, std::int64_t voxel) const {
     return std::span<const float>(slab).subspan(static_cast<std::size_t>(voxel * samples()),
                                                 static_cast<std::size_t>(samples()));
   }
@@ -127,7 +127,7 @@ class CurveSlabs {
   int threads_;
   std::int64_t step_ = 1;
   bool keeps_ = false;
-  mutable std::vector<std::vector<float>> kept_;
+  mutable std::vector<RawValues<float>> kept_;
 };
 
 /// Mean curve of these rows.

@@ -29,10 +29,10 @@ struct MapSource {
   std::unique_ptr<ArtifactReader> artifact;
   std::filesystem::path file;
 
-  std::vector<float> read(Parameter p, std::int64_t z, std::int64_t count) const {
+  RawValues<float> read(Parameter p, std::int64_t z, std::int64_t count) const {
     if (artifact) return artifact->read_slab<float>(std::string(name(p)), z, count);
     NiftiReader reader(file);
-    std::vector<float> values;
+    RawValues<float> values;
     reader.read_slab(z, count, values);
     return values;
   }
@@ -262,7 +262,7 @@ class Evaluation final : public StageWith<EvaluationOptions> {
         NiftiReader(patient.series.labels).read_slab(z, count, labels);
         results.conditions.add(maker.label, p, patient.labels, labels, estimates, references, inside);
       }
-      std::vector<float> nearest;
+      RawValues<float> nearest;
       if (has_nearest) nearest = patient.neighbours->read_slab<float>(nearest_name, z, count);
       for (std::size_t v = 0; v < inside.size(); ++v) {
         if (inside[v] == 0 || (!true_flow.empty() && true_flow[v] <= 0.0f)) continue;

@@ -1,4 +1,5 @@
 // import: a NIfTI series becomes concentration curves, frame times and a brain mask.
+#include "core/arrays.hpp"
 #include "core/parallel.hpp"
 #include "core/slabs.hpp"
 #include "core/stage.hpp"
@@ -9,7 +10,6 @@
 #include "stages/maps.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -22,10 +22,6 @@ namespace {
 struct ImportOptions {
   std::string mask = "auto";
 };
-
-void add_to(std::span<double> sum, std::span<const float> values) {
-  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
-}
 
 /// Slabs of a series; a series that fits into one slab is read once, however many passes there are. A gzip'd one that
 /// does not is inflated once, into the store's folder.
@@ -52,7 +48,7 @@ class SlabSource {
     return 0.5 * (edge(0) + edge(1));
   }
   int threads() const { return threads_; }
-  const std::vector<float>& read(std::int64_t z, std::int64_t count) {
+  const RawValues<float>& read(std::int64_t z, std::int64_t count) {
     if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
     z_ = z;
     count_ = count;
@@ -63,7 +59,7 @@ class SlabSource {
   NiftiReader reader_;
   std::int64_t slices_;
   int threads_;
-  std::vector<float> slab_;
+  RawValues<float> slab_;
   std::int64_t z_ = -1, count_ = -1;
 };
 
@@ -170,19 +166,25 @@ class Import final : public StageWith<ImportOptions> {
       const auto slab = std::span<const float>(source.read(thick, thick_count))
                             .subspan(static_cast<std::size_t>((z - thick) * ny * nx * all_frames));
       std::uint8_t* const slab_mask = mask.data() + z * ny * nx;
-      std::vector<float> concentration(static_cast<std::size_t>(voxels * frames), 0.0f);
+      RawValues<float> concentration(static_cast<std::size_t>(voxels * frames));
       parallel_blocks(
           static_cast<std::size_t>(voxels), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
             for (std::size_t v = begin; v < end; ++v) {
-              if (slab_mask[v] == 0) continue;
               const std::span<const float> in(slab.data() + static_cast<std::int64_t>(v) * all_frames + dropped,
                                               static_cast<std::size_t>(frames));
               const std::span<float> out(concentration.data() + static_cast<std::int64_t>(v) * frames,
                                          static_cast<std::size_t>(frames));
+              if (slab_mask[v] == 0) {
+                std::fill(out.begin(), out.end(), 0.0f);
+                continue;
+              }
               bool good = true;
               if (!signal) {
-                good = std::all_of(in.begin(), in.end(), [](float c) { return std::isfinite(c); });
-                if (good) std::copy(in.begin(), in.end(), out.begin());
+                good = all_finite(in);
+                if (good)
+                  std::copy(in.begin(), in.end(), out.begin());
+                else
+                  std::fill(out.begin(), out.end(), 0.0f);
               } else {
                 good = series.modality == Modality::ct ? concentration_ct(in, baseline, ceiling, out)
                                                        : concentration_mr(in, baseline, series.echo_time, ceiling, out);
@@ -231,7 +233,7 @@ class Import final : public StageWith<ImportOptions> {
 
   static std::vector<std::uint8_t> read_mask(const Series& series) {
     NiftiReader reader(series.mask);
-    std::vector<float> values;
+    RawValues<float> values;
     reader.read_slab(0, reader.extent()[2], values);
     std::vector<std::uint8_t> mask(values.size());
     for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = values[i] > 0.5f;
@@ -253,10 +255,7 @@ class Import final : public StageWith<ImportOptions> {
                       for (std::size_t v = begin; v < end; ++v) {
                         if (!mask.empty() && mask[static_cast<std::size_t>(z * ny * nx) + v] == 0) continue;
                         const auto curve = slab.subspan(v * frames, frames);
-                        // Counted, not searched for: that goes in vectors.
-                        if (std::count_if(curve.begin(), curve.end(),
-                                          [](float s) { return std::abs(s) < HUGE_VALF; }) != source.frames())
-                          continue;
+                        if (!all_finite(curve)) continue;
                         add_to(sum.first(frames), curve);
                         sum[frames] += 1.0;
                       }

@@ -72,16 +72,19 @@ class Interpolation final : public StageWith<InterpolationOptions> {
       return input.read_slab<float>("concentration", z, count);
     };
     for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t count, const auto& slab) {
-      std::vector<float> curves(static_cast<std::size_t>(count * plane * samples));
+      RawValues<float> curves(static_cast<std::size_t>(count * plane * samples));
       parallel_blocks(static_cast<std::size_t>(count * plane), 4096, context.job().threads,
                       [&](std::size_t begin, std::size_t end) {
                         for (std::size_t v = begin; v < end; ++v) {
                           const std::span<const float> curve(slab.data() + v * static_cast<std::size_t>(frames),
                                                              static_cast<std::size_t>(frames));
+                          const std::span<float> resampled(curves.data() + v * static_cast<std::size_t>(samples),
+                                                           static_cast<std::size_t>(samples));
                           // Outside the brain all is zero, and stays so.
-                          if (std::count(curve.begin(), curve.end(), 0.0f) == frames) continue;
-                          resampler.apply(curve, {curves.data() + v * static_cast<std::size_t>(samples),
-                                                  static_cast<std::size_t>(samples)});
+                          if (std::count(curve.begin(), curve.end(), 0.0f) == frames)
+                            std::fill(resampled.begin(), resampled.end(), 0.0f);
+                          else
+                            resampler.apply(curve, resampled);
                         }
                       });
       writer.start([&output, z, values = std::move(curves)] { output.write_slab<float>("tissue_curves", z, values); });

@@ -38,6 +38,21 @@ TEST(Hash, AFilesHashIsThatOfItsBytesFromTheOffset) {
   EXPECT_NE(hash_file(path), hash_file(path, 1));
 }
 
+TEST(Hash, OfALargeFileIsThatOfItsBlocksHashesWhoeverReadsThem) {
+  constexpr std::size_t block = 4 << 20;
+  const TempFolder folder;
+  std::string text(2 * block + 5, 'x');
+  text[block] = 'y';
+  const auto path = folder.write("file", text);
+  const auto expected = hash128(hash128(text.substr(0, block)) + hash128(text.substr(block, block)) + hash128("xxxxx"));
+  for (int threads : {1, 2, 5}) EXPECT_EQ(hash_file(path, 0, threads), expected) << threads;
+  const auto rest = text.substr(1024);
+  EXPECT_EQ(hash_file(path, 1024, 2),
+            hash128(hash128(rest.substr(0, block)) + hash128(rest.substr(block, rest.size() - block))));
+  std::swap(text[block], text[2 * block]);
+  EXPECT_NE(hash_file(folder.write("other", text)), expected);
+}
+
 TEST(Hash, NamesAFileThatCannotBeRead) {
   const TempFolder folder;
   for (const auto& path : {folder / "missing", folder.path()}) {

@@ -1,0 +1,13 @@
+// What is asked of every curve of a series, in vectors.
+#pragma once
+
+#include <span>
+
+namespace perfpipe {
+
+/// sum[i] += values[i] for each element of `sum`.
+void add_to(std::span<double> sum, std::span<const float> values);
+
+bool all_finite(std::span<const float> values);
+
+}  // namespace perfpipe
