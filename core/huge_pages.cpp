@@ -22,24 +22,29 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 /// Below this a block would waste too much of its last page.
 constexpr std::size_t large = 4 * huge_page;
 
-/// Dropped blocks. They are given back before memory is asked for that none of them can be, so a program's peak is not
-/// higher with them than without.
+/// Dropped blocks. For memory that none of them can be, as much of them is given back before it is asked for, so that a
+/// program's peak is next to not higher with them than without.
 class Dropped {
  public:
-  /// One of `bytes` to a quarter more, or nullptr; then all others are given back.
+  /// One of `bytes` to half more, or nullptr; then the smallest of the others that make up for it are given back.
   void* take(std::size_t bytes) {
     const std::lock_guard lock(guard_);
     auto best = blocks_.end();
     for (auto block = blocks_.begin(); block != blocks_.end(); ++block)
-      if (block->bytes >= bytes && block->bytes <= bytes + bytes / 4 &&
+      if (block->bytes >= bytes && block->bytes <= bytes + bytes / 2 &&
           (best == blocks_.end() || block->bytes < best->bytes))
         best = block;
     if (best != blocks_.end()) {
       kept_ -= best->bytes;
       return std::exchange(*best, {}).at;
     }
-    for (auto& block : blocks_) std::free(std::exchange(block, {}).at);
-    kept_ = 0;
+    std::sort(blocks_.begin(), blocks_.end(), [](const Block& a, const Block& b) { return a.bytes < b.bytes; });
+    std::size_t given_back = 0;
+    for (auto block = blocks_.begin(); block != blocks_.end() && given_back < bytes; ++block) {
+      given_back += block->bytes;
+      std::free(std::exchange(*block, {}).at);
+    }
+    kept_ -= given_back;
     return nullptr;
   }
 

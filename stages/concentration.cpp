@@ -20,6 +20,7 @@ PERFPIPE_SIMD int unusable_samples(const float* signal, std::size_t n, float cei
 
 PERFPIPE_SIMD void relaxation_changes(const float* signal, std::size_t n, double log_s0, double echo_time,
                                       float* concentration) {
+#pragma GCC ivdep  // concentration may be the signal, or lie elsewhere
   for (std::size_t t = 0; t < n; ++t)
     concentration[t] = static_cast<float>((log_s0 - positive_log(static_cast<double>(signal[t]))) / echo_time);
 }

@@ -24,11 +24,11 @@ std::int64_t bolus_arrival(std::span<const double> mean_concentration);
 
 /// MR: C(t) = -ln(S(t)/S0) / TE = ΔR2*(t) (CAPLEX Q.EL1.009) in 1/s, TE (Q.MS1.005) in s, S0 (Q.MS1.002) the mean of
 /// the first `baseline` samples. False (and zeros) if a sample or S0 is not finite and positive, or a sample reaches
-/// `ceiling`, the largest value that the file can hold: it is saturated.
+/// `ceiling`, the largest value that the file can hold: it is saturated. `concentration` may be the signal itself.
 bool concentration_mr(std::span<const float> signal, std::int64_t baseline, double echo_time, float ceiling,
                       std::span<float> concentration);
 
-/// CT: C(t) = HU(t) - HU0. False (and zeros) if a sample is not finite or reaches `ceiling`.
+/// CT: C(t) = HU(t) - HU0. False (and zeros) if a sample is not finite or reaches `ceiling`. In place as above.
 bool concentration_ct(std::span<const float> signal, std::int64_t baseline, float ceiling,
                       std::span<float> concentration);
 

@@ -48,7 +48,8 @@ class SlabSource {
     return 0.5 * (edge(0) + edge(1));
   }
   int threads() const { return threads_; }
-  const RawValues<float>& read(std::int64_t z, std::int64_t count) {
+  /// The caller may change what it gets if it does not ask for it again.
+  RawValues<float>& read(std::int64_t z, std::int64_t count) {
     if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
     z_ = z;
     count_ = count;
@@ -156,54 +157,45 @@ class Import final : public StageWith<ImportOptions> {
     const float ceiling = source.ceiling();
     std::vector<double> mean_concentration(static_cast<std::size_t>(frames), 0.0);
     WriteBehind writer(context.job().threads);
-    // The series comes in thick slabs and is worked on in thin ones.
+    // The series comes in thick slabs and is worked on in thin ones. Concentrations take the place of the signal: other
+    // memory would cost as much time as they do.
     const std::int64_t thin = context.slab_slices(ny * nx * frames * static_cast<std::int64_t>(sizeof(float)));
     for (std::int64_t z = 0, count = 0; z < nz; z += count) {
       const std::int64_t thick = z / source.slices() * source.slices();
       const std::int64_t thick_count = std::min(source.slices(), nz - thick);
       count = std::min(thin, thick + thick_count - z);
-      const std::int64_t voxels = count * ny * nx;
-      const auto slab = std::span<const float>(source.read(thick, thick_count))
+      const auto voxels = static_cast<std::size_t>(count * ny * nx);
+      if (z == thick) writer.finish();  // of the slab that the next one takes the place of
+      const auto slab = std::span<float>(source.read(thick, thick_count))
                             .subspan(static_cast<std::size_t>((z - thick) * ny * nx * all_frames));
       std::uint8_t* const slab_mask = mask.data() + z * ny * nx;
-      RawValues<float> concentration(static_cast<std::size_t>(voxels * frames));
-      parallel_blocks(
-          static_cast<std::size_t>(voxels), 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t v = begin; v < end; ++v) {
-              const std::span<const float> in(slab.data() + static_cast<std::int64_t>(v) * all_frames + dropped,
-                                              static_cast<std::size_t>(frames));
-              const std::span<float> out(concentration.data() + static_cast<std::int64_t>(v) * frames,
-                                         static_cast<std::size_t>(frames));
-              if (slab_mask[v] == 0) {
-                std::fill(out.begin(), out.end(), 0.0f);
-                continue;
-              }
-              bool good = true;
-              if (!signal) {
-                good = all_finite(in);
-                if (good)
-                  std::copy(in.begin(), in.end(), out.begin());
-                else
-                  std::fill(out.begin(), out.end(), 0.0f);
-              } else {
-                good = series.modality == Modality::ct ? concentration_ct(in, baseline, ceiling, out)
-                                                       : concentration_mr(in, baseline, series.echo_time, ceiling, out);
-              }
-              if (!good) slab_mask[v] = 2;  // left out of the mask below
-            }
-          });
-      parallel_sums(static_cast<std::size_t>(voxels), static_cast<std::size_t>(ny * nx), context.job().threads,
-                    mean_concentration, [&](std::size_t begin, std::size_t end, std::span<double> sum) {
+      const auto curve_of = [&](std::size_t v) {
+        return slab.subspan(v * static_cast<std::size_t>(all_frames) + static_cast<std::size_t>(dropped),
+                            static_cast<std::size_t>(frames));
+      };
+      parallel_blocks(voxels, 4096, context.job().threads, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t v = begin; v < end; ++v) {
+          const auto curve = curve_of(v);
+          if (slab_mask[v] != 0 && to_concentration(series, baseline, ceiling, curve)) continue;
+          std::fill(curve.begin(), curve.end(), 0.0f);
+          if (slab_mask[v] != 0) slab_mask[v] = 2;  // left out of the mask below
+        }
+      });
+      parallel_sums(voxels, static_cast<std::size_t>(ny * nx), context.job().threads, mean_concentration,
+                    [&](std::size_t begin, std::size_t end, std::span<double> sum) {
                       for (std::size_t v = begin; v < end; ++v)
-                        if (slab_mask[v] == 1)
-                          add_to(sum, std::span<const float>(concentration).subspan(v * sum.size(), sum.size()));
+                        if (slab_mask[v] == 1) add_to(sum, curve_of(v));
                     });
-      for (std::int64_t v = 0; v < voxels; ++v) {
+      for (std::size_t v = 0; v < voxels; ++v) {
         bad += slab_mask[v] == 2;
         slab_mask[v] = slab_mask[v] == 1;
       }
-      writer.start(
-          [&output, z, values = std::move(concentration)] { output.write_slab<float>("concentration", z, values); });
+      if (dropped > 0)  // without gaps
+        for (std::size_t v = 0; v < voxels; ++v)
+          std::ranges::copy(curve_of(v),
+                            slab.begin() + static_cast<std::ptrdiff_t>(v * static_cast<std::size_t>(frames)));
+      const auto concentration = slab.first(voxels * static_cast<std::size_t>(frames));
+      writer.start([&output, z, concentration] { output.write_slab<float>("concentration", z, concentration); });
     }
     writer.finish();
     report_bad_voxels(context, series, bad, mask_voxels);
@@ -229,6 +221,13 @@ class Import final : public StageWith<ImportOptions> {
  private:
   bool uses_mask_file(const Series& series) const {
     return !series.mask.empty() && (options_.mask == "auto" || options_.mask == "file");
+  }
+
+  /// In its own place; false if the curve cannot be used.
+  static bool to_concentration(const Series& series, std::int64_t baseline, float ceiling, std::span<float> curve) {
+    if (series.kind != SeriesKind::signal) return all_finite(curve);
+    return series.modality == Modality::ct ? concentration_ct(curve, baseline, ceiling, curve)
+                                           : concentration_mr(curve, baseline, series.echo_time, ceiling, curve);
   }
 
   static std::vector<std::uint8_t> read_mask(const Series& series) {

@@ -137,6 +137,8 @@ TEST(ConcentrationMr, HasTheBitsOfPlainArithmeticWhateverTheProcessor) {
     ASSERT_TRUE(concentration_mr(signal, 1, 0.03, HUGE_VALF, concentration));
     for (std::size_t t = 0; t < frames; ++t)
       EXPECT_EQ(concentration[t], static_cast<float>((positive_log(signal[0]) - positive_log(signal[t])) / 0.03));
+    ASSERT_TRUE(concentration_mr(signal, 1, 0.03, HUGE_VALF, signal));
+    EXPECT_EQ(signal, concentration) << "in its own place";
   }
 }
 
