@@ -4,6 +4,7 @@
 #include "core/random.hpp"
 #include "stages/aif_peruzzo.hpp"
 #include "stages/aif_search.hpp"
+#include "stages/largest_curves.hpp"
 #include "stages/phantom_curves.hpp"
 
 namespace perfpipe::bench {
@@ -36,13 +37,12 @@ const std::vector<float>& volume() {
 }
 
 std::vector<float> largest(const std::vector<float>& curves, double share) {
-  std::vector<float> areas, candidates;
-  const auto at = [&](std::size_t v) { return std::span(curves).subspan(v * samples, samples); };
-  for (std::size_t v = 0; v < voxels; ++v) areas.push_back(curve_area(at(v)));
-  const float least = least_candidate_area(areas, share);
-  for (std::size_t v = 0; v < voxels; ++v)
-    if (areas[v] >= least) candidates.insert(candidates.end(), at(v).begin(), at(v).end());
-  return candidates;
+  LargestCurves largest(static_cast<std::size_t>(share * static_cast<double>(voxels)), samples);
+  for (std::size_t v = 0; v < voxels; ++v) {
+    const auto curve = std::span(curves).subspan(v * samples, samples);
+    largest.meet(static_cast<std::int64_t>(v), curve, curve_area(curve));
+  }
+  return largest.take().curves;
 }
 
 void search(benchmark::State& state, double share,
@@ -59,7 +59,11 @@ void search(benchmark::State& state, double share,
   state.counters["floor"] = least * copy_bandwidth() / (static_cast<double>(curves.size()) * sizeof(float));
 }
 
-BENCHMARK_CAPTURE(search, mouridsen_128x128x20x60, aif_candidate_share, mouridsen_select)
+std::vector<std::int64_t> mouridsen(std::span<const float> curves, std::int64_t length) {
+  return mouridsen_select(curves, length);
+}
+
+BENCHMARK_CAPTURE(search, mouridsen_128x128x20x60, aif_candidate_share, mouridsen)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(search, peruzzo_128x128x20x60, 1.0, peruzzo_select)->UseManualTime()->Unit(benchmark::kMillisecond);

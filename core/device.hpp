@@ -21,6 +21,9 @@ struct Device {
   int index = 0;  ///< CUDA's number of the GPU in this process; choosing it is by thread (cudaSetDevice)
   /// "cpu", or "cuda 9.0" with the GPU's compute capability. The same kind gives the same bits, another may not.
   std::string kind = "cpu";
+  /// What stages compute in on the CPU that want less precision for more speed: "bf16 amx" where every rank's processor
+  /// has that, else "exact". Each has bits of its own.
+  std::string fast_arithmetic = "exact";
 };
 
 }  // namespace perfpipe

@@ -4,6 +4,10 @@
 // of thousands of page faults, and on pages of any size the kernel clears what it hands out: together a fifth of the
 // time of a job whose arithmetic is fast. So large blocks lie on pages of 2 MB where Linux gives them when asked (the
 // setting `madvise`, the usual one) or always, and dropped ones are kept for the next of about their size.
+//
+// malloc is told to map each of them. By itself it takes those of up to 32 MB from its heap as soon as one was dropped,
+// and there a dropped block has no room for the next of its size at a multiple of 2 MB: the heap grew by a block with
+// each slab.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -77,6 +81,8 @@ void* allocate(std::size_t bytes) {
   if (whole < bytes) return nullptr;
   void* block = dropped.take(whole);
   if (block != nullptr) return block;
+  static const int mapped = mallopt(M_MMAP_THRESHOLD, static_cast<int>(large));
+  if (mapped == 0) return nullptr;
   if (posix_memalign(&block, huge_page, whole) != 0) return nullptr;
   madvise(block, whole, MADV_HUGEPAGE);  // a wish: where it is not granted all works as before
   return block;

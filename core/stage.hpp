@@ -194,6 +194,8 @@ class Stage {
   virtual std::vector<std::exception_ptr> run_together(const std::vector<StageContext*>& contexts) const;
   /// What it makes of JobInfo::device where that is a GPU.
   virtual DeviceUse device_use() const { return DeviceUse::none; }
+  /// True if on the CPU it computes in Device::fast_arithmetic, which is part of the results' keys then.
+  virtual bool wants_fast_arithmetic() const { return false; }
   /// True if the output shows the whole job, so that any change of it makes the output stale.
   virtual bool shows_job() const { return false; }
   /// Relative cost of a task (about seconds); the longest chain is started first.

@@ -275,7 +275,7 @@ void fast_head(const DenseWeights& w, const float* l5, float* estimates) {
 }  // namespace perfpipe
 
 const perfpipe::DenseKernel* perfpipe::amx_kernel() {
-  static constexpr DenseKernel kernel{"amx", fast_features, windows, fast_head, pack, packed_size};
+  static constexpr DenseKernel kernel{"bf16 amx", fast_features, windows, fast_head, pack, packed_size};
   return &kernel;
 }
 

@@ -116,7 +116,7 @@ std::vector<std::filesystem::path> external_files(const Job& job, const Cohort& 
 }
 
 std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes,
-                                   const std::string& device) {
+                                   const Device& device) {
   std::vector<PlannedTask> plan;
   std::vector<Origins> origins;
   std::vector<std::pair<int, int>> range_of_stage;
@@ -135,7 +135,8 @@ std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const F
       from["options"] = instance.stage->parameters();
       if (instance.stage->uses_seed()) from["seed"] = job.seed;
       // Not for the CPU, the usual case: keys of results from before there were GPUs stay as they are.
-      if (instance.stage->device_use() == DeviceUse::own_bits && device != "cpu") from["device"] = device;
+      if (instance.stage->device_use() == DeviceUse::own_bits && device.kind != "cpu") from["device"] = device.kind;
+      if (instance.stage->wants_fast_arithmetic() && device.kind == "cpu") from["arithmetic"] = device.fast_arithmetic;
       if (instance.stage->shows_job()) {
         from["job"] = job.resolved;
         from["job"].erase("output");  // where it lies changes nothing

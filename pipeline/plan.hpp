@@ -27,14 +27,14 @@ struct PlannedTask {
 /// Content hashes of the files outside the store that tasks read.
 using FileHashes = std::map<std::string, std::string>;
 
-/// All tasks in an order in which inputs come first, on a device of this kind (Device::kind). Every rank builds the
-/// same plan from the same job, cohort and hashes. Inputs follow from the scopes: a patient's task reads that
+/// All tasks in an order in which inputs come first, on such a device (its index does not matter). Every rank builds
+/// the same plan from the same job, cohort and hashes. Inputs follow from the scopes: a patient's task reads that
 /// patient's; a fold's task those of all other subjects and of its own fold; a patient's task reads the folds that held
 /// that patient's subject out; a cohort's task reads all. Throws ConfigError where a fold would learn from its held-out
 /// subject, be it through a chain of other tasks (maps of other patients that networks have made, which saw that
 /// subject).
 std::vector<PlannedTask> make_plan(const Job& job, const Cohort& cohort, const FileHashes& hashes,
-                                   const std::string& device = "cpu");
+                                   const Device& device = {});
 
 /// Files outside the store that the job's tasks read, each once.
 std::vector<std::filesystem::path> external_files(const Job& job, const Cohort& cohort);

@@ -103,7 +103,7 @@ class JobRun {
     }
     inputs_ = check_inputs(job_, comm_, info_.threads);
     if (lock) lock->keep();
-    plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes, info_.device.kind);
+    plan_ = make_plan(job_, inputs_.cohort, inputs_.hashes, info_.device);
     if (mode == RunMode::validate) {
       if (comm_.rank() == 0) tell_verdict();
       comm_.barrier("end of the checks");

@@ -1,188 +1,175 @@
 #include "stages/aif_search.hpp"
 
+#include "core/parallel.hpp"
 #include "stages/concentration.hpp"
+#include "stages/k_means.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <functional>
-#include <numeric>
+#include <utility>
 
 namespace perfpipe {
 namespace {
 
-/// Σ t c / Σ c over the window: late or broad curves have a large one.
-double first_moment(std::span<const double> curve) {
-  double area = 0.0, moment = 0.0;
-  for (std::size_t t = 0; t < curve.size(); ++t) {
-    area += curve[t];
-    moment += static_cast<double>(t) * curve[t];
+constexpr std::size_t block = 4096;  ///< curves that one thread takes at a time
+
+/// Curves during the bolus' passage, each with unit area.
+struct Passages {
+  Points shapes;
+  std::vector<double> areas;       ///< turn shapes back into concentrations
+  std::vector<std::int64_t> rows;  ///< where they stand among the candidates, ascending
+
+  std::size_t count() const { return rows.size(); }
+  void keep(const std::vector<std::size_t>& kept) {
+    shapes.keep(kept);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      areas[i] = areas[kept[i]];
+      rows[i] = rows[kept[i]];
+    }
+    areas.resize(kept.size());
+    rows.resize(kept.size());
   }
-  return area > 0.0 ? moment / area : static_cast<double>(curve.size());
+};
+
+/// Σ t c / Σ c over the passage: late or broad curves have a large one.
+template <class Curve>
+double first_moment(std::size_t samples, const Curve& curve) {
+  double area = 0.0, moment = 0.0;
+  for (std::size_t t = 0; t < samples; ++t) {
+    area += curve(t);
+    moment += static_cast<double>(t) * curve(t);
+  }
+  return area > 0.0 ? moment / area : static_cast<double>(samples);
 }
 
-/// Clusters the rows and returns those of the cluster with the lowest first moment of its mean curve, and of the
-/// clusters that are as early. `areas` turn the unit-area windows back into concentrations.
-std::vector<std::int64_t> earliest_clusters(const std::vector<std::vector<double>>& windows,
-                                            const std::vector<double>& areas, const std::vector<std::int64_t>& rows) {
-  const auto n = static_cast<std::int64_t>(rows.size());
-  if (n < aif_clusters) return rows;
-  std::vector<std::int64_t> order(rows.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::vector<double> moments;
-  for (auto row : rows) moments.push_back(first_moment(windows[static_cast<std::size_t>(row)]));
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
-    return moments[static_cast<std::size_t>(a)] < moments[static_cast<std::size_t>(b)];
+/// Sorted by first moment and cut into as many parts as there are clusters.
+std::vector<std::uint8_t> parts_by_moment(const Points& shapes, int threads) {
+  const std::size_t n = shapes.count();
+  std::vector<std::pair<double, std::size_t>> order(n);
+  parallel_blocks(n, block, threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      order[i] = {first_moment(shapes.dims(), [&](std::size_t t) { return shapes.at(i, t); }), i};
   });
-  std::vector<int> start(rows.size());
-  for (std::int64_t i = 0; i < n; ++i)
-    start[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = static_cast<int>(i * aif_clusters / n);
-  const auto dims = windows[static_cast<std::size_t>(rows[0])].size();
-  std::vector<double> points;
-  points.reserve(rows.size() * dims);
-  for (auto row : rows)
-    points.insert(points.end(), windows[static_cast<std::size_t>(row)].begin(),
-                  windows[static_cast<std::size_t>(row)].end());
-  const auto cluster = k_means(points, static_cast<std::int64_t>(dims), aif_clusters, start);
-  std::array<double, aif_clusters> moment{}, peak{};
-  for (int c = 0; c < aif_clusters; ++c) {
-    std::vector<double> shape(dims, 0.0), curve(dims, 0.0);
-    std::int64_t members = 0;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (cluster[i] != c) continue;
-      ++members;
+  std::vector<std::uint8_t> part(n, 0);
+  std::size_t begin = 0;
+  for (std::size_t c = 0; c < aif_clusters; ++c) {
+    const std::size_t end = ((c + 1) * n + aif_clusters - 1) / aif_clusters;
+    if (end < n) std::nth_element(order.begin() + begin, order.begin() + end, order.end());
+    for (; begin < end; ++begin) part[order[begin].second] = static_cast<std::uint8_t>(c);
+  }
+  return part;
+}
+
+/// Clusters the curves and keeps those of the cluster with the lowest first moment of its mean curve, and of the
+/// clusters that are as early.
+void keep_earliest_clusters(Passages& passages, int threads) {
+  const std::size_t n = passages.count(), dims = passages.shapes.dims();
+  if (n < aif_clusters) return;
+  const auto cluster = k_means(passages.shapes, aif_clusters, parts_by_moment(passages.shapes, threads), threads);
+  const std::size_t width = 2 * dims + 1;  // of a cluster: Σ of its shapes, of its curves, and how many there are
+  std::vector<double> sums(aif_clusters * width, 0.0);
+  parallel_sums(n, block, threads, sums, [&](std::size_t begin, std::size_t end, std::span<double> of_block) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto sum = of_block.subspan(cluster[i] * width, width);
       for (std::size_t t = 0; t < dims; ++t) {
-        shape[t] += points[i * dims + t];
-        curve[t] += points[i * dims + t] * areas[static_cast<std::size_t>(rows[i])];
+        sum[t] += passages.shapes.at(i, t);
+        sum[dims + t] += passages.shapes.at(i, t) * passages.areas[i];
       }
+      sum[2 * dims] += 1.0;
     }
-    moment[static_cast<std::size_t>(c)] = first_moment(shape);
-    peak[static_cast<std::size_t>(c)] =
-        members > 0 ? *std::max_element(curve.begin(), curve.end()) / static_cast<double>(members) : 0.0;
+  });
+  std::array<double, aif_clusters> moment{}, peak{};
+  for (std::size_t c = 0; c < aif_clusters; ++c) {
+    const auto sum = std::span(sums).subspan(c * width, width);
+    moment[c] = first_moment(dims, [&](std::size_t t) { return sum[t]; });
+    const auto curve = sum.subspan(dims, dims);
+    peak[c] = *std::max_element(curve.begin(), curve.end()) / std::max(sum[2 * dims], 1.0);
   }
   const double highest = *std::max_element(peak.begin(), peak.end());
   const auto arterial = [&](std::size_t c) { return peak[c] > 0.0 && peak[c] >= aif_peak_share * highest; };
   double earliest = INFINITY;
   for (std::size_t c = 0; c < peak.size(); ++c)
     if (arterial(c)) earliest = std::min(earliest, moment[c]);
-  std::vector<std::int64_t> kept;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto c = static_cast<std::size_t>(cluster[i]);
-    if (arterial(c) && moment[c] <= earliest + aif_same_moment) kept.push_back(rows[i]);
-  }
-  return kept;
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < n; ++i)
+    if (arterial(cluster[i]) && moment[cluster[i]] <= earliest + aif_same_moment) kept.push_back(i);
+  passages.keep(kept);
 }
 
-/// Of these rows those that are hardly diluted by tissue: area of at least aif_area_share of the 90th percentile's, and
+/// The rows of curves that are hardly diluted by tissue: area of at least aif_area_share of the 90th percentile's, and
 /// the aif_least_voxels largest whatever their area.
-std::vector<std::int64_t> undiluted(const std::vector<std::int64_t>& rows, const std::vector<double>& areas) {
-  if (rows.size() <= aif_least_voxels) return rows;
-  std::vector<double> sorted;
-  for (auto row : rows) sorted.push_back(areas[static_cast<std::size_t>(row)]);
+std::vector<std::int64_t> undiluted(const Passages& passages) {
+  if (passages.count() <= aif_least_voxels) return passages.rows;
+  auto sorted = passages.areas;
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   const double least = std::min(aif_area_share * sorted[sorted.size() / 10], sorted[aif_least_voxels - 1]);
   std::vector<std::int64_t> kept;
-  for (auto row : rows)
-    if (areas[static_cast<std::size_t>(row)] >= least) kept.push_back(row);
+  for (std::size_t i = 0; i < passages.count(); ++i)
+    if (passages.areas[i] >= least) kept.push_back(passages.rows[i]);
   return kept;
+}
+
+/// The `count` rows with the lowest of these values, ascending; of equal ones the first.
+std::vector<std::int64_t> lowest(const std::vector<double>& values, std::size_t count) {
+  std::vector<std::pair<double, std::int64_t>> order(values.size());
+  for (std::size_t row = 0; row < values.size(); ++row) order[row] = {values[row], static_cast<std::int64_t>(row)};
+  if (count < order.size())
+    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end());
+  std::vector<std::int64_t> rows(count);
+  for (std::size_t i = 0; i < count; ++i) rows[i] = order[i].second;
+  std::sort(rows.begin(), rows.end());
+  return rows;
 }
 
 }  // namespace
 
-std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int clusters, std::vector<int> assignment) {
-  const std::size_t n = assignment.size(), d = static_cast<std::size_t>(dims);
-  std::vector<double> centres(static_cast<std::size_t>(clusters) * d);
-  std::vector<std::int64_t> members(static_cast<std::size_t>(clusters));
-  for (int round = 0; round < 100; ++round) {
-    std::fill(centres.begin(), centres.end(), 0.0);
-    std::fill(members.begin(), members.end(), 0);
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto c = static_cast<std::size_t>(assignment[i]);
-      ++members[c];
-      for (std::size_t t = 0; t < d; ++t) centres[c * d + t] += points[i * d + t];
+std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples, int threads) {
+  const auto length = static_cast<std::size_t>(samples), n = curves.size() / length;
+  if (n == 0) return {};
+  const auto curve_of = [&](std::size_t row) { return curves.subspan(row * length, length); };
+  std::vector<double> mean(length, 0.0);
+  parallel_sums(n, block, threads, mean, [&](std::size_t begin, std::size_t end, std::span<double> sums) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const auto curve = curve_of(row);
+      for (std::size_t t = 0; t < length; ++t) sums[t] += curve[t];
     }
-    for (std::size_t c = 0; c < members.size(); ++c)
-      for (std::size_t t = 0; t < d; ++t)
-        centres[c * d + t] /= static_cast<double>(std::max<std::int64_t>(members[c], 1));
-    bool changed = false;
-    for (std::size_t i = 0; i < n; ++i) {
-      int best = assignment[i];
-      double best_distance = INFINITY;
-      for (int c = 0; c < clusters; ++c) {
-        if (members[static_cast<std::size_t>(c)] == 0) continue;
-        double distance = 0.0;
-        for (std::size_t t = 0; t < d; ++t) {
-          const double difference = points[i * d + t] - centres[static_cast<std::size_t>(c) * d + t];
-          distance += difference * difference;
-        }
-        if (distance < best_distance) {
-          best_distance = distance;
-          best = c;
-        }
-      }
-      changed = changed || best != assignment[i];
-      assignment[i] = best;
-    }
-    if (!changed) break;
-  }
-  return assignment;
-}
-
-float curve_area(std::span<const float> curve) {
-  double area = 0.0;
-  for (float c : curve) area += c;
-  return static_cast<float>(area);
-}
-
-float least_candidate_area(std::vector<float> areas, double share) {
-  constexpr float above_zero = 1e-30f;
-  if (areas.empty()) return above_zero;
-  const auto keep = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(areas.size())));
-  std::nth_element(areas.begin(), areas.begin() + static_cast<std::ptrdiff_t>(keep) - 1, areas.end(), std::greater<>());
-  return std::max(areas[keep - 1], above_zero);
-}
-
-std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples) {
-  const auto n = static_cast<std::int64_t>(curves.size()) / samples;
-  const auto at = [&](std::int64_t row, std::int64_t t) {
-    return static_cast<double>(curves[static_cast<std::size_t>(row * samples + t)]);
-  };
-  std::vector<double> mean(static_cast<std::size_t>(samples), 0.0);
-  for (std::int64_t row = 0; row < n; ++row)
-    for (std::int64_t t = 0; t < samples; ++t) mean[static_cast<std::size_t>(t)] += at(row, t);
-  const std::int64_t arrival = bolus_arrival(mean);
-  const std::int64_t first = std::max<std::int64_t>(0, arrival - 1), last = std::min(samples, arrival + 12);
-
-  std::vector<double> roughness(static_cast<std::size_t>(n));
-  for (std::int64_t row = 0; row < n; ++row) {
-    double area = 0.0, rough = 0.0;
-    for (std::int64_t t = 0; t < samples; ++t) area += at(row, t);
-    for (std::int64_t t = 1; t + 1 < samples; ++t) {
-      if (t + 1 >= first && t - 1 < last) continue;
-      const double second = at(row, t - 1) - 2.0 * at(row, t) + at(row, t + 1);
-      rough += second * second;
-    }
-    roughness[static_cast<std::size_t>(row)] = rough / (area * area);
-  }
-  std::vector<std::int64_t> rows(static_cast<std::size_t>(n));
-  std::iota(rows.begin(), rows.end(), 0);
-  std::stable_sort(rows.begin(), rows.end(), [&](auto a, auto b) {
-    return roughness[static_cast<std::size_t>(a)] < roughness[static_cast<std::size_t>(b)];
   });
-  rows.resize(static_cast<std::size_t>(std::max<std::int64_t>(
-      std::min<std::int64_t>(n, 1), n - static_cast<std::int64_t>(aif_rough_share * static_cast<double>(n)))));
-  std::sort(rows.begin(), rows.end());
+  const std::int64_t arrival = bolus_arrival(mean);
+  const auto first = static_cast<std::size_t>(std::max<std::int64_t>(0, arrival - 1)),
+             last = static_cast<std::size_t>(std::min(samples, arrival + 12));
 
-  std::vector<double> areas(static_cast<std::size_t>(n), 0.0);
-  std::vector<std::vector<double>> windows(static_cast<std::size_t>(n));
-  for (auto row : rows) {
-    auto& window = windows[static_cast<std::size_t>(row)];
-    double& area = areas[static_cast<std::size_t>(row)];
-    for (std::int64_t t = first; t < last; ++t) area += at(row, t);
-    window.reserve(static_cast<std::size_t>(last - first));
-    for (std::int64_t t = first; t < last; ++t) window.push_back(area > 0.0 ? at(row, t) / area : 0.0);
-  }
-  return undiluted(earliest_clusters(windows, areas, earliest_clusters(windows, areas, rows)), areas);
+  std::vector<double> roughness(n);
+  parallel_blocks(n, block, threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const auto curve = curve_of(row);
+      double area = 0.0, rough = 0.0;
+      for (const float c : curve) area += c;
+      for (std::size_t t = 1; t + 1 < length; ++t) {
+        if (t + 1 >= first && t - 1 < last) continue;
+        const double second = static_cast<double>(curve[t - 1]) - 2.0 * curve[t] + curve[t + 1];
+        rough += second * second;
+      }
+      roughness[row] = rough / (area * area);
+    }
+  });
+  const auto dropped = static_cast<std::size_t>(aif_rough_share * static_cast<double>(n));
+  auto rows = lowest(roughness, std::max<std::size_t>(1, n - dropped));
+
+  Passages passages{Points(rows.size(), last - first), std::vector<double>(rows.size()), std::move(rows)};
+  parallel_blocks(passages.count(), block, threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto passage = curve_of(static_cast<std::size_t>(passages.rows[i])).subspan(first, last - first);
+      double& area = passages.areas[i];
+      for (const float c : passage) area += c;
+      for (std::size_t t = 0; t < passage.size(); ++t)
+        passages.shapes.at(i, t) = area > 0.0 ? static_cast<double>(passage[t]) / area : 0.0;
+    }
+  });
+  keep_earliest_clusters(passages, threads);
+  keep_earliest_clusters(passages, threads);
+  return undiluted(passages);
 }
 
 }  // namespace perfpipe

@@ -35,16 +35,7 @@ inline constexpr std::size_t aif_least_voxels = 5;
 ///   percentile's (or the aif_least_voxels largest): a voxel that an artery fills in part has its shape and not its
 ///   height. On 48x48x4 voxels the AIF's peak rose from 63, 78 and 82 % of the true one (SNR 20, 50, 100) to 96, 95
 ///   and 94 %, and CBF and CBV, which are divided by it, with it.
-std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples);
-
-/// Σ of a curve's samples.
-float curve_area(std::span<const float> curve);
-
-/// The least area of a candidate where the `share` largest of these are taken, and always above 0.
-float least_candidate_area(std::vector<float> areas, double share);
-
-/// Lloyd's k-means on the rows of `points` [n, dims] in the given start assignment; at most 100 rounds, ties to the
-/// lower cluster. Returns the cluster of each row. An emptied cluster stays empty.
-std::vector<int> k_means(std::span<const double> points, std::int64_t dims, int clusters, std::vector<int> assignment);
+/// The bits do not depend on `threads`.
+std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::int64_t samples, int threads = 1);
 
 }  // namespace perfpipe

@@ -94,10 +94,11 @@ class Inference final : public StageWith<InferenceOptions> {
     t.choice("engine", &InferenceOptions::engine, {"dense", "reference"},
              "dense: features once for each voxel; reference: patch by patch as in training, some nine times slower, "
              "equal up to rounding");
-    t.choice("precision", &InferenceOptions::precision, {"exact", "fast"},
-             "fast: within a thousandth of the map's range; the dense engine multiplies numbers of 16 bits where the "
-             "processor has AMX, some 1.5 times faster, and of 19 bits on a GPU's tensor cores; elsewhere as exact, so "
-             "bits then depend on the machine");
+    t.choice(
+        "precision", &InferenceOptions::precision, {"exact", "fast"},
+        "fast: within a thousandth of the map's range; the dense engine multiplies numbers of 16 bits where the "
+        "processor of every rank has AMX, some 1.5 times faster, and of 19 bits on a GPU's tensor cores; elsewhere "
+        "as exact. Each has bits of its own: results of one are not reused as another's");
     return t;
   }
 
@@ -140,6 +141,7 @@ class Inference final : public StageWith<InferenceOptions> {
     if (options_.engine != "dense") return DeviceUse::none;
     return options_.precision == "fast" ? DeviceUse::own_bits : DeviceUse::same_bits;
   }
+  bool wants_fast_arithmetic() const override { return options_.engine == "dense" && options_.precision == "fast"; }
   double cost(const TaskInfo&) const override { return options_.engine == "dense" ? 1.0 : 9.0; }
   int max_ranks(const TaskInfo&) const override { return 8; }  // where there are fewer patients than ranks
 
@@ -226,10 +228,9 @@ class Inference final : public StageWith<InferenceOptions> {
     Estimators estimators;
     const auto& device = context.job().device;
     const bool by_gpu = device.cuda && options_.engine == "dense";
-    const bool fast = options_.precision == "fast" && options_.engine == "dense";
-    if (fast && !by_gpu && fast_dense_kernel() == nullptr)
-      context.log().info(context.task().id() + ": this processor has no AMX: precision is exact");
-    const DenseKernel& kernel = fast && fast_dense_kernel() ? *fast_dense_kernel() : *dense_kernels().front();
+    const auto* const kernel = kernel_of(device);
+    if (wants_fast_arithmetic() && !by_gpu && kernel != fast_dense_kernel())
+      context.log().info(context.task().id() + ": not all processors of this job have AMX: precision is exact");
     const int threads = context.job().threads;
     std::vector<DenseParameters> for_gpu;
     const auto place = std::make_shared<std::shared_ptr<MapsByGpu>>();  // filled when all networks are known
@@ -244,7 +245,7 @@ class Inference final : public StageWith<InferenceOptions> {
         estimators[parameter].push_back(
             {for_gpu.back().facts(), [place, i = for_gpu.size() - 1](const CurveSlab&) { return (*place)->take(i); }});
       } else {
-        auto engine = std::make_shared<DenseNetwork>(weights, source, aif, kernel);
+        auto engine = std::make_shared<DenseNetwork>(weights, source, aif, *kernel);
         estimators[parameter].push_back({engine->facts(), [engine, &features, threads](const CurveSlab& slab) {
                                            return engine->estimate(slab, threads, features);
                                          }});
@@ -252,8 +253,14 @@ class Inference final : public StageWith<InferenceOptions> {
     };
     read_networks(context, add);
     if (!for_gpu.empty())
-      *place = on_gpu = std::make_shared<MapsByGpu>(std::move(for_gpu), fast, device.index, threads);
+      *place = on_gpu = std::make_shared<MapsByGpu>(std::move(for_gpu), wants_fast_arithmetic(), device.index, threads);
     return estimators;
+  }
+
+  const DenseKernel* kernel_of(const Device& device) const {
+    const auto* const fast = fast_dense_kernel();
+    const bool is_meant = wants_fast_arithmetic() && fast != nullptr && device.fast_arithmetic == fast->name;
+    return is_meant ? fast : dense_kernels().front();
   }
 
   /// Calls add(parameter, weights, where they are from) for each network.

@@ -184,10 +184,11 @@ TEST(Keys, TheDevicesKindCountsWhereItsBitsDifferAndNowhereElse) {
   const auto before = make_plan(job, cohort, {});
   auto& second = job.stages.at(1).stage;
   second = std::make_unique<OnDevice>(std::move(second), DeviceUse::same_bits);
-  EXPECT_EQ(make_plan(job, cohort, {}, "cuda 9.0").at(1).key, before.at(1).key) << "what is the same is reused";
+  const auto gpu = [](const char* kind) { return Device{true, 0, kind, "exact"}; };
+  EXPECT_EQ(make_plan(job, cohort, {}, gpu("cuda 9.0")).at(1).key, before.at(1).key) << "what is the same is reused";
   second = std::make_unique<OnDevice>(dynamic_cast<OnDevice&>(*second).release(), DeviceUse::own_bits);
-  const auto cpu = make_plan(job, cohort, {}), h100 = make_plan(job, cohort, {}, "cuda 9.0"),
-             a100 = make_plan(job, cohort, {}, "cuda 8.0");
+  const auto cpu = make_plan(job, cohort, {}), h100 = make_plan(job, cohort, {}, gpu("cuda 9.0")),
+             a100 = make_plan(job, cohort, {}, gpu("cuda 8.0"));
   for (std::size_t i = 0; i < cpu.size(); ++i) EXPECT_EQ(cpu[i].key, before[i].key) << "results of the CPU stay valid";
   EXPECT_EQ(h100.at(0).key, cpu.at(0).key) << "import computes on the CPU";
   EXPECT_NE(h100.at(1).key, cpu.at(1).key);
@@ -195,6 +196,33 @@ TEST(Keys, TheDevicesKindCountsWhereItsBitsDifferAndNowhereElse) {
   EXPECT_NE(h100.at(2).key, cpu.at(2).key) << "what reads it is made anew";
   EXPECT_EQ(explain_difference(cpu.at(1).made_from, h100.at(1).made_from), "device was the CPU, is cuda 9.0");
   EXPECT_EQ(explain_difference(h100.at(1).made_from, cpu.at(1).made_from), "device was cuda 9.0, is the CPU");
+}
+
+TEST(Keys, FastInferenceHasTheKeyOfItsArithmetic) {
+  Cohort cohort;
+  Series series;
+  series.name = series.subject = "p1";
+  series.image = "data/p1.nii";
+  cohort.series.push_back(series);
+  const auto plan = [&](const std::string& options, const Device& device) {
+    return make_plan(
+        parse_job("output: o\ncohort: data\nstages: [import, interpolation, aif, inference: {weights: w, " + options +
+                      "}, masking]\n",
+                  "j", {}),
+        cohort, {}, device);
+  };
+  const Device plain, amx{false, 0, "cpu", "bf16 amx"}, gpu{true, 0, "cuda 9.0", "exact"},
+      gpu_beside_amx{true, 0, "cuda 9.0", "bf16 amx"};
+  const std::string fast = "precision: fast";
+  const auto without = plan(fast, plain), with = plan(fast, amx);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(with.at(i).key, without.at(i).key) << "no other stage knows of it";
+  EXPECT_NE(with.at(3).key, without.at(3).key);
+  EXPECT_NE(with.at(4).key, without.at(4).key) << "what reads it is made anew";
+  EXPECT_EQ(explain_difference(with.at(3).made_from, without.at(3).made_from),
+            "arithmetic was \"bf16 amx\", is \"exact\"");
+  EXPECT_EQ(plan(fast, gpu).at(3).key, plan(fast, gpu_beside_amx).at(3).key) << "a GPU does not ask the processor";
+  for (const char* options : {"precision: exact", "precision: fast, engine: reference"})
+    EXPECT_EQ(plan(options, amx).at(3).key, plan(options, plain).at(3).key) << options << " is the same everywhere";
 }
 
 TEST(Keys, ATaskThatRanWithoutSomeInputsHasAnother) {

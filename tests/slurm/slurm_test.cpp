@@ -63,6 +63,18 @@ std::vector<pid_t> ranks_on_node(int node) {
   return found;
 }
 
+void signal_all(const std::vector<pid_t>& processes, int signal) {
+  for (const auto process : processes) ::kill(process, signal);
+}
+
+/// Whether a signal was sent to a process that is stopped and has not yet taken it.
+bool is_pending(int signal, pid_t process) {
+  std::istringstream status(file_bytes("/proc/" + std::to_string(process) + "/status"));
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("ShdPnd:")) return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
+  return false;
+}
+
 class Slurm : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -80,6 +92,7 @@ class Slurm : public testing::Test {
     ASSERT_NE(folder, nullptr);
     fs::remove_all(*folder / "out");
     fs::remove(*folder / "slurm.out");
+    let_go.clear();
   }
 
   static CommandResult slurm(std::vector<std::string> words) {
@@ -105,15 +118,20 @@ class Slurm : public testing::Test {
     const auto begin = place + name.size() + 2;
     return text.substr(begin, text.find(' ', begin) - begin);
   }
-  /// Waits for the job's end, its state is returned. A requeued job is let go soon, where Slurm would wait two minutes;
-  /// not at once: in the second in which a node has ended a job it takes the next start for the one that was ended.
+  /// A requeued job is let go soon, where Slurm would wait two minutes; not at once: in the second in which a node has
+  /// ended a job it takes the next start for the one that was ended.
+  static std::string state_of(const std::string& job) {
+    const auto state = field(job, "JobState"), restarts = field(job, "Restarts");
+    if (state == "PENDING" && restarts != "0" && restarts != let_go &&
+        slurm({"scontrol", "update", "JobId=" + job, "StartTime=now+3"}).code == 0)
+      let_go = restarts;
+    return state;
+  }
+  /// Waits for the job's end, its state is returned.
   static std::string end_of(const std::string& job) {
     std::string state;
-    bool let_go = false;
     wait_until(90.0, [&] {
-      state = field(job, "JobState");
-      if (!let_go && state == "PENDING" && field(job, "Restarts") != "0")
-        let_go = slurm({"scontrol", "update", "JobId=" + job, "StartTime=now+3"}).code == 0;
+      state = state_of(job);
       return state != "PENDING" && state != "RUNNING" && state != "COMPLETING" && state != "CONFIGURING";
     });
     return state;
@@ -126,10 +144,21 @@ class Slurm : public testing::Test {
     return wait_until(60.0, [&] { return state_is_saved(*folder / "out"); }) && field(job, "JobState") == "RUNNING";
   }
 
+  static void expect_that_it_was_stopped_and_went_on() {
+    for (const char* words : {"stopped on request", "perfpipe ended with 75"})
+      EXPECT_NE(said().find(words), std::string::npos) << said();
+    std::string logs;
+    for (const auto& entry : fs::directory_iterator(*folder / "out/logs")) logs += file_bytes(entry.path());
+    EXPECT_NE(logs.find("goes on after epoch"), std::string::npos) << "no training went on from a saved state";
+    EXPECT_TRUE(same_results(expected, results_in(*folder / "out")));
+  }
+
   static std::unique_ptr<TempFolder> folder;
   static std::map<std::string, std::string> expected;  ///< of one rank
+  static std::string let_go;                           ///< the restart that was let go last
 };
 std::unique_ptr<TempFolder> Slurm::folder;
+std::string Slurm::let_go;
 std::map<std::string, std::string> Slurm::expected;
 
 TEST_F(Slurm, TheDoctorLooksAtBothNodes) {
@@ -154,12 +183,32 @@ TEST_F(Slurm, ASignalledJobSavesItsTrainingsAndGoesOnFromTheQueue) {
   EXPECT_TRUE(ended(slurm({"scancel", "--signal=USR1", job}), 0));  // to the ranks, as --signal=USR1@60 sends it
   ASSERT_EQ(end_of(job), "COMPLETED") << said();
   EXPECT_EQ(field(job, "Restarts"), "1");
-  for (const char* words : {"stopped on request", "perfpipe ended with 75"})
-    EXPECT_NE(said().find(words), std::string::npos) << said();
-  std::string logs;
-  for (const auto& entry : fs::directory_iterator(*folder / "out/logs")) logs += file_bytes(entry.path());
-  EXPECT_NE(logs.find("goes on after epoch"), std::string::npos) << "no training went on from a saved state";
-  EXPECT_TRUE(same_results(expected, results_in(*folder / "out")));
+  expect_that_it_was_stopped_and_went_on();
+}
+
+TEST_F(Slurm, AJobWhoseTimeEndsIsToldByTheScriptsOwnOption) {
+  // Slurm looks at time limits every 30 s, and sends a signal up to 30 s early: with a limit of a minute, USR1@60 comes
+  // at the first look. Ranks that are stopped meanwhile are in the middle of a training whenever that is.
+  const auto job = submit("cv.sbatch", "train.yaml", {"--nodes=2", "--ntasks-per-node=2", "--time=1"});
+  std::vector<pid_t> ranks;
+  ASSERT_TRUE(wait_until(60.0, [&] {
+    state_of(job);  // the first look may come before a training has begun: then it is that of the next start
+    return state_is_saved(*folder / "out") && !(ranks = ranks_on_node(0)).empty();
+  })) << said();
+  const auto there = ranks_on_node(1);
+  ranks.insert(ranks.end(), there.begin(), there.end());
+  signal_all(ranks, SIGSTOP);
+  const bool told = wait_until(40.0, [&] {  // Slurm lets them go on at once, or they wait for us with the signal
+    return said().find("stopped on request") != std::string::npos ||
+           std::all_of(ranks.begin(), ranks.end(), [](pid_t rank) { return is_pending(SIGUSR1, rank); });
+  });
+  signal_all(ranks, SIGCONT);
+  EXPECT_EQ(ranks.size(), 4u);
+  EXPECT_TRUE(told) << "no USR1 came to all ranks; " << said();
+  ASSERT_EQ(end_of(job), "COMPLETED") << said();
+  EXPECT_NE(field(job, "Restarts"), "0");
+  EXPECT_EQ(said().find("DUE TO TIME LIMIT"), std::string::npos) << said();
+  expect_that_it_was_stopped_and_went_on();
 }
 
 TEST_F(Slurm, AKilledRankEndsTheJobOnBothNodes) {

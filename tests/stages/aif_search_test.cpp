@@ -33,22 +33,6 @@ void append(std::vector<float>& curves, const std::vector<float>& curve, double 
   for (float c : curve) curves.push_back(static_cast<float>(c + noise * random.normal()));
 }
 
-TEST(KMeans, FindsTwoHeapsFromABadStart) {
-  const std::vector<double> points{0.0, 0.1, 10.0, 0.2, 10.1, 9.9};
-  EXPECT_EQ(k_means(points, 1, 2, {0, 1, 0, 1, 0, 1}), (std::vector<int>{1, 1, 0, 1, 0, 0}));
-}
-
-TEST(KMeans, WorksInSeveralDimensions) {
-  const std::vector<double> points{0, 0, 5, 5, 0, 1, 5, 4, 1, 0};
-  EXPECT_EQ(k_means(points, 2, 2, {0, 1, 1, 1, 0}), (std::vector<int>{0, 1, 0, 1, 0}));
-}
-
-TEST(KMeans, TiesGoToTheLowerClusterAndEmptyOnesStayEmpty) {
-  EXPECT_EQ(k_means(std::vector<double>{0.0, 2.0, 1.0}, 1, 2, {0, 1, 0})[2], 0);
-  const auto result = k_means(std::vector<double>{1.0, 1.0, 8.0}, 1, 3, {0, 0, 0});
-  EXPECT_EQ(result, (std::vector<int>{0, 0, 0})) << "clusters 1 and 2 had no centre to draw anything";
-}
-
 TEST(MouridsenSelect, TakesArteriesAndNotVeinsOrTissue) {
   Random random(1, "hand-made");
   std::vector<float> curves;
@@ -84,6 +68,16 @@ TEST(MouridsenSelect, ANarrowBolusIsNotRough) {
   const auto chosen = mouridsen_select(curves, samples);
   ASSERT_FALSE(chosen.empty());
   for (auto row : chosen) EXPECT_LT(row, 10);
+}
+
+TEST(MouridsenSelect, ChoosesTheSameOnAnyNumberOfThreads) {
+  Random random(4, "threads");
+  std::vector<float> curves;
+  for (int i = 0; i < 9000; ++i)  // three blocks of them
+    append(curves, bolus(i % 9 == 0 ? 10 : 12 + i % 5, i % 9 == 0 ? 4.5 : 8, i % 9 == 0 ? 80 : 20), 2.0, random);
+  const auto alone = mouridsen_select(curves, samples);
+  EXPECT_GE(alone.size(), 100u);
+  EXPECT_EQ(mouridsen_select(curves, samples, 3), alone);
 }
 
 TEST(MouridsenSelect, TakesWhatThereIsOfFewCandidates) {

@@ -1,6 +1,7 @@
 // The inference and training stages on small artifacts.
 #include "core/random.hpp"
 #include "model/bicnn.hpp"
+#include "model/dense_inference.hpp"
 #include "model/inference.hpp"
 #include "model/patches.hpp"
 #include "stages/maps.hpp"
@@ -147,6 +148,23 @@ TEST(InferenceStage, TheReferenceEngineGivesTheSameMapUpToRounding) {
     for (std::size_t v = 0; v < expected.size(); ++v)
       EXPECT_NEAR(dense[p][v], expected[v], 1e-5f * std::abs(expected[v])) << "sums of order 1 in another order";
   }
+}
+
+TEST(InferenceStage, FastArithmeticIsThatOfTheJobAndNotOfTheProcessor) {
+  const auto map = [](const std::string& options, const std::string& arithmetic) {
+    StageRun run;
+    run.job().device.fast_arithmetic = arithmetic;
+    add_tissue(run);
+    add_aif(run);
+    add_network(run, Parameter::mtt);
+    return infer(run, options).read<float>("mtt");
+  };
+  const auto exact = map("{}", "bf16 amx");
+  EXPECT_EQ(map("{precision: fast}", "exact"), exact) << "a rank without AMX is among the job's";
+  if (fast_dense_kernel() == nullptr) GTEST_SKIP() << "this processor has no AMX";
+  const auto fast = map("{precision: fast}", "bf16 amx");
+  EXPECT_NE(fast, exact);
+  for (std::size_t v = 0; v < exact.size(); ++v) EXPECT_NEAR(fast[v], exact[v], 1e-3f * std::abs(exact[v]) + 1e-6f);
 }
 
 TEST(InferenceStage, SeveralNetworksGiveTheirMeanAndTheirSpread) {
