@@ -118,6 +118,12 @@ struct ArtifactWriter::Impl {
   std::vector<std::pair<std::string, Hdf5Dataset>> datasets;
   nlohmann::json metadata = nlohmann::json::object();
   nlohmann::json published = nlohmann::json::array();
+  struct Kept {
+    std::string name;
+    KeptArray array;
+    std::size_t most_bytes;
+  };
+  std::vector<Kept> kept;
 
   Hdf5Dataset& find(const std::string& name) {
     for (auto& [known, dataset] : datasets)
@@ -209,6 +215,10 @@ void ArtifactWriter::add_published(PublishedFile file) {
   impl_->published.push_back({{"path", file.path}, {"hash", file.hash}});
 }
 
+void ArtifactWriter::keep(const std::string& name, KeptArray array, std::size_t most_bytes) {
+  impl_->kept.push_back({name, std::move(array), most_bytes});
+}
+
 void ArtifactWriter::commit(int threads) {
   const auto lock = lock_hdf5();
   const fs::path &file = impl_->final, &temporary = impl_->pending.temporary();
@@ -229,6 +239,8 @@ void ArtifactWriter::commit(int threads) {
   write_head(temporary, head);
   { ArtifactReader verify(temporary); }  // opens: head, size and metadata are as written
   impl_->pending.commit();
+  for (auto& [name, array, most_bytes] : impl_->kept)
+    keep_array(file, head.content, name, std::move(array), most_bytes);
 }
 
 struct ArtifactReader::Impl {
@@ -237,6 +249,7 @@ struct ArtifactReader::Impl {
     file.close();
   }
   fs::path path;
+  std::string content;
   Hdf5File file;
   nlohmann::json metadata;
 };
@@ -252,6 +265,7 @@ ArtifactReader::ArtifactReader(fs::path file) : impl_(std::make_unique<Impl>()) 
   if (fs::file_size(impl_->path, error) != head->bytes || error)
     throw IoError(fmt::format("{}: {} bytes were written but the file has {}; run the job again to make it anew",
                               impl_->path.string(), head->bytes, error ? 0 : fs::file_size(impl_->path)));
+  impl_->content = head->content;
   impl_->file = Hdf5File(
       hdf5_check(H5Fopen(impl_->path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), impl_->path, "the file cannot be opened"));
   impl_->metadata =
@@ -335,6 +349,13 @@ std::vector<T> ArtifactReader::read(const std::string& name) const {
   std::vector<T> values;
   read_rows(name, 0, dims(name).at(0), values);
   return values;
+}
+
+Slices ArtifactReader::read_slices(const std::string& name, std::int64_t first, std::int64_t count) const {
+  const auto kept = kept_array(impl_->path, impl_->content, name);
+  if (!kept) return Slices(read_slab<float>(name, first, count));
+  const auto row = kept->size() / static_cast<std::size_t>(dims(name).at(0));
+  return {kept, static_cast<std::size_t>(first) * row, static_cast<std::size_t>(count) * row};
 }
 
 #define PERFPIPE_STORE_TYPE(T)                                                                       \

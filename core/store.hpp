@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/error.hpp"
+#include "core/kept_arrays.hpp"
 #include "core/raw_values.hpp"
 
 #include <cstdint>
@@ -70,6 +71,8 @@ class ArtifactWriter {
   /// Facts that are not arrays (affine, times, settings); stored as JSON text.
   void set_metadata(const nlohmann::json& metadata);
   void add_published(PublishedFile file);
+  /// Once this is committed, the whole of dataset `name` is kept in memory for its readers (core/kept_arrays.hpp).
+  void keep(const std::string& name, KeptArray array, std::size_t most_bytes);
   /// `threads` share the hashing of a large file.
   void commit(int threads = 1);
 
@@ -93,6 +96,8 @@ class ArtifactReader {
   /// Entries [first, first + count) of axis 0.
   template <class T>
   RawValues<T> read_slab(const std::string& name, std::int64_t first, std::int64_t count) const;
+  /// The same of float32, shared with what is kept in memory where it is.
+  Slices read_slices(const std::string& name, std::int64_t first, std::int64_t count) const;
   const nlohmann::json& metadata() const;
   nlohmann::json made_from() const;
   std::vector<PublishedFile> published() const;

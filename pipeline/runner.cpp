@@ -2,6 +2,7 @@
 
 #include "cluster/dispatcher.hpp"
 #include "core/atomic_file.hpp"
+#include "core/kept_arrays.hpp"
 #include "core/progress.hpp"
 #include "core/signals.hpp"
 #include "core/version.hpp"
@@ -89,6 +90,10 @@ class JobRun {
     info_.cohort = job.cohort.path;
     info_.threads = job.threads > 0 ? job.threads : threads_of_this_rank(communicator);
   }
+
+  ~JobRun() { drop_kept_arrays(); }
+  JobRun(const JobRun&) = delete;
+  JobRun& operator=(const JobRun&) = delete;
 
   ExitCode run(RunMode mode) {
     const auto start = std::chrono::steady_clock::now();
@@ -244,6 +249,7 @@ class JobRun {
       else
         inputs.push_back({source, artifact_path(job_.output, source), input.port});
     }
+    if (task.info.scope != Scope::patient) drop_kept_arrays();  // they are the patients' curves
     open.output = std::make_unique<ArtifactWriter>(artifact_path(job_.output, task.info),
                                                    key_without(task.key, missing), task.made_from);
     open.context = std::make_unique<StageContext>(

@@ -182,7 +182,7 @@ class BsvdTargets final : public StageWith<TargetOptions> {
     const std::int64_t step =
         context.slab_slices(plane * (samples + length) * static_cast<std::int64_t>(sizeof(float)));
     const auto read = [&](std::int64_t z, std::int64_t count) {
-      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+      return std::pair(tissue.read_slices("tissue_curves", z, count),
                        mask.read_slab<std::uint8_t>("brain_mask", z, count));
     };
     const auto compute = [&](std::int64_t, std::int64_t, const auto& slab) {

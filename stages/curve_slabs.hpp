@@ -59,10 +59,10 @@ class CurveSlabs {
     std::vector<double> total(static_cast<std::size_t>(samples()), 0.0);
     std::vector<float> areas;
     const auto read = [&](std::int64_t z, std::int64_t count) {
-      return tissue_.read_slab<float>("tissue_curves", z, count);
+      return tissue_.read_slices("tissue_curves", z, count);
     };
     for_each_slab(
-        dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, const RawValues<float>& slab) {
+        dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, const Slices& slab) {
           const auto curve_of = [&](std::size_t v) {
             const auto length = static_cast<std::size_t>(samples());
             return std::span(slab).subspan(v * length, length);

@@ -48,6 +48,8 @@ class SlabSource {
     return 0.5 * (edge(0) + edge(1));
   }
   int threads() const { return threads_; }
+  /// What was read last; the source is of no use after that.
+  RawValues<float> take() { return std::move(slab_); }
   /// The caller may change what it gets if it does not ask for it again.
   RawValues<float>& read(std::int64_t z, std::int64_t count) {
     if (z != z_ || count != count_) reader_.read_slab(z, count, slab_, threads_);
@@ -198,6 +200,8 @@ class Import final : public StageWith<ImportOptions> {
       writer.start([&output, z, concentration] { output.write_slab<float>("concentration", z, concentration); });
     }
     writer.finish();
+    if (source.slices() == nz && dropped == 0)
+      output.keep("concentration", std::make_shared<RawValues<float>>(source.take()), context.job().slab_bytes);
     report_bad_voxels(context, series, bad, mask_voxels);
     for (auto& c : mean_concentration) c /= static_cast<double>(mask_voxels - bad);
 

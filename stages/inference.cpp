@@ -174,7 +174,7 @@ class Inference final : public StageWith<InferenceOptions> {
     std::map<Parameter, std::int64_t> beyond;  // curves of a size that the networks never saw
     for (const auto& [parameter, several] : estimators) beyond[parameter] = 0;
     const auto read = [&](std::int64_t z, std::int64_t count) {
-      return std::pair(tissue.read_slab<float>("tissue_curves", z, count),
+      return std::pair(tissue.read_slices("tissue_curves", z, count),
                        brain.read_slab<std::uint8_t>("brain_mask", z, count));
     };
     const auto compute = [&](std::int64_t z, std::int64_t, const auto& was_read) {

@@ -68,11 +68,18 @@ class Interpolation final : public StageWith<InterpolationOptions> {
     const std::int64_t step =
         context.slab_slices(plane * (frames + samples) * static_cast<std::int64_t>(sizeof(float)));
     WriteBehind writer(context.job().threads);
-    const auto read = [&](std::int64_t z, std::int64_t count) {
-      return input.read_slab<float>("concentration", z, count);
-    };
+    const auto read = [&](std::int64_t z, std::int64_t count) { return input.read_slices("concentration", z, count); };
+    // Curves that fit into one slab of a series stay in memory for the stages behind.
+    const auto curve_slice = static_cast<std::size_t>(plane * samples);
+    std::shared_ptr<RawValues<float>> whole;
+    if (static_cast<std::size_t>(nz) * curve_slice * sizeof(float) <= context.job().slab_bytes)
+      whole = std::make_shared<RawValues<float>>(static_cast<std::size_t>(nz) * curve_slice);
     for_each_slab(nz, step, context.job().threads, read, [&](std::int64_t z, std::int64_t count, const auto& slab) {
-      RawValues<float> curves(static_cast<std::size_t>(count * plane * samples));
+      RawValues<float> own;
+      if (!whole) own.resize(static_cast<std::size_t>(count) * curve_slice);
+      const auto curves = whole ? std::span(*whole).subspan(static_cast<std::size_t>(z) * curve_slice,
+                                                            static_cast<std::size_t>(count) * curve_slice)
+                                : std::span(own);
       parallel_blocks(static_cast<std::size_t>(count * plane), 4096, context.job().threads,
                       [&](std::size_t begin, std::size_t end) {
                         for (std::size_t v = begin; v < end; ++v) {
@@ -87,9 +94,11 @@ class Interpolation final : public StageWith<InterpolationOptions> {
                             resampler.apply(curve, resampled);
                         }
                       });
-      writer.start([&output, z, values = std::move(curves)] { output.write_slab<float>("tissue_curves", z, values); });
+      writer.start(
+          [&output, z, curves, held = std::move(own)] { output.write_slab<float>("tissue_curves", z, curves); });
     });
     writer.finish();
+    if (whole) output.keep("tissue_curves", std::move(whole), context.job().slab_bytes);
     const auto acquired = acquisition(times);
     output.set_metadata({{"start_s", choice.grid.start},
                          {"dt_s", options_.dt},
