@@ -62,11 +62,13 @@ void run_once(const std::vector<std::string>& command, const fs::path& output, J
 
 /// Reading every byte of the series once, inflated, on one core.
 double reading_time(const fs::path& image, int runs) {
+  std::vector<std::uint8_t> buffer(1 << 18);
   double least = infinity;
   for (int i = 0; i < runs; ++i)
     least = std::min(least, seconds_of([&] {
                        GzipStream stream(image);
-                       stream.skip_to_end();
+                       while (stream.read(buffer.data(), buffer.size()) > 0) {
+                       }
                      }));
   return least;
 }
