@@ -88,7 +88,7 @@ class Interpolation final : public StageWith<InterpolationOptions> {
                           const std::span<float> resampled(curves.data() + v * static_cast<std::size_t>(samples),
                                                            static_cast<std::size_t>(samples));
                           // Outside the brain all is zero, and stays so.
-                          if (std::count(curve.begin(), curve.end(), 0.0f) == frames)
+                          if (curve.front() == 0.0f && std::count(curve.begin(), curve.end(), 0.0f) == frames)
                             std::fill(resampled.begin(), resampled.end(), 0.0f);
                           else
                             resampler.apply(curve, resampled);

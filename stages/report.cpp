@@ -1,4 +1,5 @@
 // report: one self-contained page with tables, maps, masks, networks, warnings and the job.
+#include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "stages/maps.hpp"
@@ -155,7 +156,8 @@ class Report final : public StageWith<ReportOptions> {
   /// One window for all patients: the median over them of the first maker's 95th percentile, or the usual window.
   static std::array<DisplayRange, 4> common_ranges(StageContext& context) {
     std::array<DisplayRange, 4> ranges{};
-    for (Parameter p : all_parameters) {
+    parallel_blocks(all_parameters.size(), 1, context.job().threads, [&](std::size_t i, std::size_t) {
+      const Parameter p = all_parameters[i];
       const std::string map(name(p));
       std::vector<double> high;
       for (const auto& series : context.cohort().series) {
@@ -165,8 +167,8 @@ class Report final : public StageWith<ReportOptions> {
         const auto mask = brain->read<std::uint8_t>("brain_mask");
         const auto values = maker->read<float>(map);
         std::vector<float> inside;
-        for (std::size_t i = 0; i < mask.size(); ++i)
-          if (mask[i] != 0) inside.push_back(values[i]);
+        for (std::size_t v = 0; v < mask.size(); ++v)
+          if (mask[v] != 0) inside.push_back(values[v]);
         if (inside.empty()) continue;
         const auto at = inside.begin() + static_cast<std::ptrdiff_t>(0.95 * static_cast<double>(inside.size() - 1));
         std::nth_element(inside.begin(), at, inside.end());
@@ -174,7 +176,7 @@ class Report final : public StageWith<ReportOptions> {
       }
       std::sort(high.begin(), high.end());
       ranges[index(p)] = display_range(p, high.empty() ? std::nan("") : high[high.size() / 2]);
-    }
+    });
     return ranges;
   }
 

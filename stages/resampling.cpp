@@ -1,8 +1,39 @@
 #include "stages/resampling.hpp"
 
+#include "core/simd.hpp"
+
 #include <algorithm>
+#include <array>
 
 namespace perfpipe {
+namespace {
+
+struct Taps {
+  std::array<std::int32_t, 4> frame{};
+  std::array<double, 4> weight{};
+};
+
+template <std::size_t Taps>
+[[gnu::always_inline]] inline void weighted_sums(const float* curve, const std::int32_t* frames, const double* weights,
+                                                 std::size_t samples, float* resampled) {
+  for (std::size_t i = 0; i < samples; ++i) {
+    double sum = 0.0;
+    for (std::size_t j = 0; j < Taps; ++j)
+      sum += weights[j * samples + i] * static_cast<double>(curve[frames[j * samples + i]]);
+    resampled[i] = static_cast<float>(sum);
+  }
+}
+
+PERFPIPE_SIMD void resample(const float* __restrict__ curve, const std::int32_t* __restrict__ frames,
+                            const double* __restrict__ weights, std::size_t samples, bool cubic,
+                            float* __restrict__ resampled) {
+  if (cubic)
+    weighted_sums<4>(curve, frames, weights, samples, resampled);
+  else
+    weighted_sums<2>(curve, frames, weights, samples, resampled);
+}
+
+}  // namespace
 
 GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t samples, double bolus_arrival,
                        double lead) {
@@ -18,24 +49,33 @@ GridChoice choose_grid(std::span<const double> times, double dt, std::int64_t sa
   return choice;
 }
 
-Resampler::Resampler(std::span<const double> times, const TimeGrid& grid, bool cubic) {
+Resampler::Resampler(std::span<const double> times, const TimeGrid& grid, bool cubic)
+    : samples_(static_cast<std::size_t>(grid.samples)),
+      cubic_(cubic),
+      frames_((cubic ? 4 : 2) * samples_),
+      weights_(frames_.size()) {
   const auto last = static_cast<std::int32_t>(times.size()) - 1;
+  const auto put = [&](std::int64_t sample, const Taps& taps) {
+    for (std::size_t j = 0, at = static_cast<std::size_t>(sample); at < frames_.size(); ++j, at += samples_) {
+      frames_[at] = taps.frame[j];
+      weights_[at] = taps.weight[j];
+    }
+  };
   for (std::int64_t i = 0; i < grid.samples; ++i) {
     const double t = grid.start + static_cast<double>(i) * grid.dt;
     Taps taps;
     const auto after = std::upper_bound(times.begin(), times.end(), t);
     if (after == times.begin() || after == times.end()) {
-      taps.frame[0] = after == times.begin() ? 0 : last;
+      taps.frame.fill(after == times.begin() ? 0 : last);
       taps.weight[0] = 1.0;
-      taps.count = 1;
-      taps_.push_back(taps);
+      put(i, taps);
       continue;
     }
     const auto k = static_cast<std::int32_t>(after - times.begin()) - 1;
     const auto at = [&](std::int32_t frame) { return times[static_cast<std::size_t>(frame)]; };
     const double h = at(k + 1) - at(k), u = (t - at(k)) / h;
     if (!cubic) {
-      taps = {{k, k + 1, 0, 0}, {1.0 - u, u, 0.0, 0.0}, u == 0.0 ? 1 : 2};
+      taps = {{k, k + 1, k, k}, {1.0 - u, u, 0.0, 0.0}};
     } else {
       // Hermite basis. The tangent at a frame is that of the parabola through it and its neighbours (at the ends the
       // slope of the only interval): each interval's slope weighs by the length of the other.
@@ -47,20 +87,14 @@ Resampler::Resampler(std::span<const double> times, const TimeGrid& grid, bool c
       const double right = beyond > k + 1 ? h11 * h * (h / (h_beyond + h)) / h_beyond : 0.0;
       const double middle = h10 * (k > before ? h_before / (h_before + h) : 1.0) +
                             h11 * (beyond > k + 1 ? h_beyond / (h_beyond + h) : 1.0);
-      taps = {{before, k, k + 1, beyond}, {-left, h00 + left - middle, h01 + middle - right, right}, 4};
+      taps = {{before, k, k + 1, beyond}, {-left, h00 + left - middle, h01 + middle - right, right}};
     }
-    taps_.push_back(taps);
+    put(i, taps);
   }
 }
 
 void Resampler::apply(std::span<const float> curve, std::span<float> resampled) const {
-  for (std::size_t i = 0; i < taps_.size(); ++i) {
-    double sum = 0.0;
-    for (int j = 0; j < taps_[i].count; ++j)
-      sum += taps_[i].weight[static_cast<std::size_t>(j)] *
-             curve[static_cast<std::size_t>(taps_[i].frame[static_cast<std::size_t>(j)])];
-    resampled[i] = static_cast<float>(sum);
-  }
+  resample(curve.data(), frames_.data(), weights_.data(), samples_, cubic_, resampled.data());
 }
 
 }  // namespace perfpipe

@@ -1,7 +1,6 @@
 // Resampling in time: true acquisition times to a uniform grid.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -37,12 +36,11 @@ class Resampler {
   void apply(std::span<const float> curve, std::span<float> resampled) const;
 
  private:
-  struct Taps {
-    std::array<std::int32_t, 4> frame{};
-    std::array<double, 4> weight{};
-    int count = 0;
-  };
-  std::vector<Taps> taps_;
+  // [2 or 4, samples]: frames that count, and how much.
+  std::size_t samples_;
+  bool cubic_;
+  std::vector<std::int32_t> frames_;
+  std::vector<double> weights_;
 };
 
 }  // namespace perfpipe

@@ -130,5 +130,24 @@ TEST(ChooseGrid, CountsFromTheFirstFrameThatIsThere) {
   EXPECT_EQ(choose_grid(times, 1.0, 70, 20.0, 10.0).grid.start, 4.0);
 }
 
+TEST(Resampler, HasTheBitsOfPlainArithmeticWhateverTheProcessor) {
+  // Thirds of two floats often lie next to halfway between floats: there a fused product rounds otherwise.
+  std::vector<double> times;
+  for (int t = 0; t < 60; ++t) times.push_back(1.5 * t);
+  const Resampler resampler(times, {0.0, 1.0, 70}, false);
+  Random random(1, "resampling");
+  std::vector<float> curve(times.size()), resampled(70);
+  for (int round = 0; round < 300; ++round) {
+    for (float& c : curve) c = static_cast<float>(random.uniform(-1.0, 60.0));
+    resampler.apply(curve, resampled);
+    for (std::size_t i = 0; i < resampled.size(); ++i) {
+      const auto k = static_cast<std::size_t>(static_cast<double>(i) / 1.5);
+      const double u = (static_cast<double>(i) - times[k]) / 1.5;
+      const double first = (1.0 - u) * static_cast<double>(curve[k]), second = u * static_cast<double>(curve[k + 1]);
+      ASSERT_EQ(resampled[i], static_cast<float>(first + second)) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace perfpipe
