@@ -292,7 +292,7 @@ void training_kernels_alone(benchmark::State& state) {
   }
   const auto& table = cuda_table<gpu::TrainingCudaTable>();
   gpu::TrainingSession* session = nullptr;
-  std::string problem = table.create(0, sources, session);
+  std::string problem = table.create(0, sources, {}, session);
   std::vector<std::pair<std::string, double>> seconds;
   for (auto _ : state) {
     for (int n = 0; n < networks && problem.empty(); ++n) problem = table.begin_epoch(*session, n, epoch);

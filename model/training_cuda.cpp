@@ -2,10 +2,12 @@
 
 #include "core/cuda_library.hpp"
 #include "core/error.hpp"
+#include "model/gradient_sum.hpp"
 #include "model/training_batches.hpp"
 #include "model/training_books.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -15,8 +17,13 @@
 namespace perfpipe {
 namespace {
 
+static_assert(gpu::batch_shards == gradient_shards, "shards of a mini-batch");
+
 /// Between two looks at whether the job is to stop: a tenth of a second.
 constexpr int usual_steps_at_once = 256;
+/// Between two waits for the other ranks. A GPU that waits for a rank which is no more takes some thousand launches;
+/// then CUDA waits, and knows no time limit.
+constexpr int shared_steps_at_once = 32;
 
 /// A network with its books.
 class Member {
@@ -138,9 +145,21 @@ class Member {
 
 class Together {
  public:
-  Together(std::vector<TrainingJob> jobs, int device, const gpu::TrainingCudaTable& table, int steps_at_once)
-      : table_(table), device_(device), steps_at_once_(steps_at_once), outcomes_(jobs.size()), members_(jobs.size()) {
+  Together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus, const gpu::TrainingCudaTable& table,
+           int steps_at_once)
+      : table_(table),
+        device_(device),
+        steps_at_once_(steps_at_once),
+        gpus_(gpus != nullptr && gpus->size() > 1 ? gpus : nullptr),
+        outcomes_(jobs.size()),
+        members_(jobs.size()) {
     for (auto& job : jobs) check_training(*job.recipe, *job.training, *job.validation);
+    if (gpus_ != nullptr) {
+      steps_at_once_ = std::min(steps_at_once_, shared_steps_at_once);
+      ranks_ = jobs.front().hooks.group;
+      if (ranks_ == nullptr || ranks_->size() != gpus_->size() || gpus_->size() > gpu::batch_shards)
+        throw std::invalid_argument("training: the group's GPUs are not those of its ranks, at most one for a shard");
+    }
     std::vector<gpu::NetworkSource> sources;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       try {
@@ -153,10 +172,12 @@ class Together {
         members_[i] = nullptr;
       }
     }
-    if (!sources.empty()) check(table_.create(device_, sources, session_));
+    const gpu::BatchShare share = gpus_ == nullptr ? gpu::BatchShare{} : gpu::BatchShare{gpus_->rank(), gpus_->size()};
+    if (!sources.empty()) check(table_.create(device_, sources, share, session_));
   }
   ~Together() {
-    if (session_ != nullptr) table_.destroy(session_);
+    // Where another rank has failed, the GPU may wait for it for ever: the job is about to end.
+    if (session_ != nullptr && (gpus_ == nullptr || std::uncaught_exceptions() == 0)) table_.destroy(session_);
   }
   Together(const Together&) = delete;
   Together& operator=(const Together&) = delete;
@@ -165,9 +186,9 @@ class Together {
     active_.assign(places_.size(), true);
     std::vector<gpu::Progress> progress(places_.size());
     for (std::size_t n = 0; n < places_.size(); ++n) begin(n);
-    bool stopped = false;
     while (std::count(active_.begin(), active_.end(), true) > 0) {
       std::int64_t steps = steps_at_once_;
+      bool stopped = false;
       for (std::size_t n = 0; n < places_.size(); ++n) {
         if (!active_[n]) continue;
         auto& member = at(n);
@@ -175,8 +196,8 @@ class Together {
         steps = std::min(
             steps, static_cast<std::int64_t>(member.books().steps_of_epoch()) - member.books().state().steps_of_epoch);
       }
-      if (stopped) break;
-      check(table_.run(*session_, static_cast<int>(steps)));
+      if (agreed(stopped)) break;
+      run(static_cast<int>(steps));
       check(table_.read_progress(*session_, progress.data()));
       std::vector<int> ended;
       for (std::size_t n = 0; n < places_.size(); ++n) {
@@ -200,6 +221,26 @@ class Together {
 
   void check(const std::string& problem) const {
     if (!problem.empty()) throw DeviceError("GPU " + std::to_string(device_) + ", training: " + problem);
+  }
+
+  /// Whether some rank is to stop: then all do, at the same step.
+  bool agreed(bool stopped) const {
+    if (ranks_ == nullptr) return stopped;
+    std::array<double, 1> most{stopped ? 1.0 : 0.0};
+    ranks_->allreduce_max(most, "whether to stop");
+    return most[0] > 0.0;
+  }
+
+  void run(int steps) {
+    if (gpus_ == nullptr) return check(table_.run(*session_, steps));
+    const auto sums = table_.shared_sums(*session_);
+    const std::string what = "gradients of " + at(0).recipe().stream;
+    for (int i = 0; i < steps; ++i) {
+      check(table_.begin_step(*session_));
+      gpus_->allreduce_sum(sums.values, sums.count, sums.stream, what);
+      check(table_.end_step(*session_));
+    }
+    gpus_->wait(sums.stream, what);
   }
 
   void begin(std::size_t n) { check(table_.begin_epoch(*session_, static_cast<int>(n), at(n).epoch())); }
@@ -273,6 +314,8 @@ class Together {
 
   const gpu::TrainingCudaTable& table_;
   int device_, steps_at_once_;
+  DeviceCommunicator* gpus_;                      ///< null: this rank alone
+  Communicator* ranks_ = nullptr;                 ///< the same ranks
   std::vector<TrainingOutcome> outcomes_;         ///< of all jobs
   std::vector<std::unique_ptr<Member>> members_;  ///< of all jobs; null where one could not begin
   std::vector<std::size_t> places_;               ///< which jobs are on the GPU
@@ -282,13 +325,13 @@ class Together {
 
 }  // namespace
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device,
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus,
                                             const gpu::TrainingCudaTable& table, int steps_at_once) {
-  return Together(std::move(jobs), device, table, steps_at_once).run();
+  return Together(std::move(jobs), device, gpus, table, steps_at_once).run();
 }
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device) {
-  return train_together(std::move(jobs), device, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus) {
+  return train_together(std::move(jobs), device, gpus, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
 }
 
 }  // namespace perfpipe

@@ -107,7 +107,7 @@ TEST_F(ModelOnGpu, TrainingHasTheBitsOfTheSameKernelsOnTheHost) {
        {shorter(paper(Parameter::mtt), 20), shorter(paper(Parameter::cbf), 20), shorter(modern(Parameter::cbv), 20)}) {
     const Sets sets(recipe.parameter, 50);
     const auto found = train_together({job(recipe, sets)}, 0).front();
-    const auto expected = train_together({job(recipe, sets)}, 0, gpu::host_training_table(), 3).front();
+    const auto expected = train_together({job(recipe, sets)}, 0, nullptr, gpu::host_training_table(), 3).front();
     ASSERT_EQ(found.failure, nullptr);
     EXPECT_EQ(found.result.state.weights, expected.result.state.weights) << name(recipe.parameter);
     for (std::size_t e = 0; e < found.result.epochs.size(); ++e) {
