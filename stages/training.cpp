@@ -207,7 +207,8 @@ class Training final : public StageWith<TrainingOptions> {
     auto& context = *contexts.front();
     context.log().info(
         fmt::format("training {} network{} together on the GPU", jobs.size(), jobs.size() == 1 ? "" : "s"));
-    auto outcomes = train_together(std::move(jobs), context.job().device.index);
+    const auto gpus = context.gpus_of_group();
+    auto outcomes = train_together(std::move(jobs), context.job().device.index, gpus.get());
     for (std::size_t j = 0; j < outcomes.size(); ++j)
       guarded(place[j], [&] {
         if (outcomes[j].failure) std::rethrow_exception(outcomes[j].failure);
