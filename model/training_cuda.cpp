@@ -150,7 +150,7 @@ class Together {
       : table_(table),
         device_(device),
         steps_at_once_(steps_at_once),
-        gpus_(gpus != nullptr && gpus->size() > 1 ? gpus : nullptr),
+        gpus_(gpus),
         outcomes_(jobs.size()),
         members_(jobs.size()) {
     for (auto& job : jobs) check_training(*job.recipe, *job.training, *job.validation);
@@ -172,7 +172,8 @@ class Together {
         members_[i] = nullptr;
       }
     }
-    const gpu::BatchShare share = gpus_ == nullptr ? gpu::BatchShare{} : gpu::BatchShare{gpus_->rank(), gpus_->size()};
+    gpu::BatchShare share;
+    if (gpus_ != nullptr) share = {gpus_->rank(), gpus_->size(), true};
     if (!sources.empty()) check(table_.create(device_, sources, share, session_));
   }
   ~Together() {

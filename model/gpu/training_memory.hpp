@@ -23,9 +23,9 @@ class TrainingMemory {
     for (const auto& source : sources) {
       rows_ = std::max({rows_, source.batch, source.validation.samples > 0 ? validation_chunk : 0});
       patients_ = std::max({patients_, source.training.patients, source.validation.patients});
-      shared_floats_ += share.ranks > 1 ? static_cast<std::size_t>(batch_shards * sum_layout_of(source).floats) : 0;
+      shared_floats_ += share.shared ? static_cast<std::size_t>(batch_shards * sum_layout_of(source).floats) : 0;
     }
-    if (share.ranks > 1) shared_ = room(shared_floats_);
+    if (share.shared) shared_ = room(shared_floats_);
     float* shards = shared_;
     for (const auto& source : sources) {
       add(source, shards);

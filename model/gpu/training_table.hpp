@@ -54,6 +54,7 @@ struct NetworkTarget {
 /// Ranks that share the mini-batches of all networks of a session: each computes some of their shards.
 struct BatchShare {
   int rank = 0, ranks = 1;
+  bool shared = false;  ///< steps are made by begin_step() and end_step(), not run()
 
   int first_shard() const { return batch_shards * rank / ranks; }
   int end_shard() const { return batch_shards * (rank + 1) / ranks; }

@@ -69,7 +69,7 @@ TEST_F(SharedTraining, HasTheBitsOfOneRank) {
     const Sets sets(one.parameter, 23, 5);
     const auto gpus = nccl({}, {});
     expect_that_of_one_rank(train_shared(shared(one, sets), *gpus), one, sets);
-    EXPECT_EQ(false_nccl::counts().all_reduce, world().size() == 1 ? 0 : 6) << "a sum for each step";
+    EXPECT_EQ(false_nccl::counts().all_reduce, 6) << "a sum for each step";
     EXPECT_EQ(false_nccl::counts().calls_while_busy, 0);
   }
 }
@@ -137,7 +137,6 @@ TEST_F(SharedTraining, AFaultOfNcclEndsAllRanksWithRankAndOperation) {
 }
 
 TEST_F(SharedTraining, AGroupThatIsNotTheGpusIsRefused) {
-  if (world().size() == 1) return;
   const Recipe recipe = paper(Parameter::cbf);
   const Sets sets(recipe.parameter, 12, 0);
   const auto gpus = nccl({}, {});
