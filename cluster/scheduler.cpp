@@ -184,9 +184,9 @@ std::vector<Order> next_orders(Scheduler& scheduler, Crew& crew) {
         continue;
       }
     }
+    if (count > 1) std::sort(waiting.begin(), waiting.end());  // neighbours, most likely of one node
     order.ranks.assign(waiting.begin(), waiting.begin() + count);
     waiting.erase(waiting.begin(), waiting.begin() + count);
-    std::sort(order.ranks.begin(), order.ranks.end());
     for (const int one : order.tasks) scheduler.start(one, count, order.tasks.size() - 1);
     for (const int rank : order.ranks) crew.sent_to(rank, order.tasks.front());
     orders.push_back(std::move(order));

@@ -2,9 +2,9 @@
 
 #include "core/cuda_library.hpp"
 #include "core/error.hpp"
+#include "core/parallel.hpp"
 #include "model/gradient_sum.hpp"
-#include "model/training_batches.hpp"
-#include "model/training_books.hpp"
+#include "model/training_member.hpp"
 
 #include <algorithm>
 #include <array>
@@ -25,152 +25,35 @@ constexpr int usual_steps_at_once = 256;
 /// then CUDA waits, and knows no time limit.
 constexpr int shared_steps_at_once = 32;
 
-/// A network with its books.
-class Member {
- public:
-  explicit Member(TrainingJob job)
-      : job_(std::move(job)),
-        training_(*job_.training, recipe().parameter, recipe().input_scale),
-        validation_(*job_.validation, recipe().parameter, recipe().input_scale),
-        books_(recipe(), *job_.training, *job_.validation, recipe().tissue_scale > 0.0 ? training_.tissue_peak() : 0.0,
-               std::move(job_.resume)) {}
-
-  const Recipe& recipe() const { return *job_.recipe; }
-  const TrainingHooks& hooks() const { return job_.hooks; }
-  TrainingBooks& books() { return books_; }
-  bool has_validation() const { return job_.validation->samples() > 0; }
-
-  gpu::NetworkSource source() {
-    const auto parameter = recipe().parameter;
-    const auto& state = books_.state();
-    gpu::NetworkSource source;
-    source.pooled = architecture_of(parameter) == Architecture::max_pool;
-    source.adam = recipe().optimiser == OptimiserKind::adam;
-    source.batch = static_cast<int>(std::min(recipe().batch, static_cast<std::int64_t>(job_.training->samples())));
-    source.tissue_gain = static_cast<float>(books_.tissue_gain());
-    source.target_mean = books_.targets().mean;
-    source.target_scale = books_.targets().scale;
-    if (parameter == Parameter::cbf || parameter == Parameter::cbv) source.saturation = facts(parameter).paper_maximum;
-    const double kept = source.adam ? 1.0 - recipe().momentum : 1.0 - recipe().dampening;
-    source.keep = static_cast<float>(recipe().momentum);
-    source.take = static_cast<float>(kept);
-    source.keep_square = static_cast<float>(adam_beta2);
-    source.take_square = static_cast<float>(1.0 - adam_beta2);
-    source.weights = state.weights.data();
-    if (!state.optimiser.velocity.empty()) source.velocity = state.optimiser.velocity.data();
-    if (!state.optimiser.square.empty()) source.square = state.optimiser.square.data();
-    source.training = set_source(*job_.training, training_);
-    source.validation = set_source(*job_.validation, validation_);
-    return source;
-  }
-
-  /// The draws of the epoch under way, the same as on the CPU.
-  gpu::EpochSource epoch() {
-    const auto& state = books_.state();
-    const auto order = epoch_order(job_.training->samples(), recipe().seed, recipe().stream, books_.epoch());
-    const auto batch = static_cast<std::size_t>(recipe().batch);
-    const std::size_t patients = training_.factors().size();
-    gpu::EpochSource epoch;
-    epoch.order.assign(order.begin(), order.end());
-    for (std::size_t s = 0; s < books_.steps_of_epoch(); ++s) {
-      const std::span<const std::size_t> samples(order.data() + s * batch, std::min(batch, order.size() - s * batch));
-      const std::int64_t n = state.optimiser.steps + static_cast<std::int64_t>(s) - state.steps_of_epoch;
-      const double rate = books_.learning_rate(n);
-      const auto adam = adam_rate(rate, recipe().momentum, n + 1);
-      const bool is_adam = recipe().optimiser == OptimiserKind::adam;
-      epoch.rates.push_back(is_adam ? adam.rate : static_cast<float>(rate));
-      epoch.rates.push_back(is_adam ? adam.floor : 0.0f);
-      vary(epoch, samples, s, patients);
-    }
-    epoch.start.step = static_cast<int>(state.steps_of_epoch);
-    epoch.start.steps = static_cast<int>(books_.steps_of_epoch());
-    epoch.start.optimised = static_cast<int>(state.optimiser.steps);
-    epoch.start.bad_step = -1;
-    epoch.start.loss = books_.record().training_loss;
-    epoch.start.norm = books_.record().gradient_norm;
-    return epoch;
-  }
-
-  /// Takes over where the GPU is. False at the end of the epoch.
-  bool follow(const gpu::Progress& progress) {
-    auto& state = books_.state();
-    if (progress.bad_step >= 0) {
-      state.optimiser.steps += progress.bad_step - state.steps_of_epoch;
-      books_.diverged("the loss or the gradient is not finite",
-                      books_.where(static_cast<std::size_t>(progress.bad_step)));
-    }
-    state.optimiser.steps = progress.optimised;
-    state.steps_of_epoch = progress.step;
-    books_.record().epoch = books_.epoch();
-    books_.record().training_loss = progress.loss;
-    books_.record().gradient_norm = progress.norm;
-    if (progress.step > 0) books_.record().learning_rate = books_.learning_rate(state.optimiser.steps - 1);
-    return progress.step < progress.steps;
-  }
-
- private:
-  static gpu::SampleSetSource set_source(const PatchSet& set, const Batches& batches) {
-    return {set.curves.data(),
-            set.curves.size() / static_cast<std::size_t>(curve_samples),
-            set.neighbours.data(),
-            set.patient.data(),
-            set.targets.data(),
-            set.aifs.data(),
-            batches.factors().data(),
-            static_cast<int>(set.samples()),
-            static_cast<int>(batches.factors().size())};
-  }
-
-  void vary(gpu::EpochSource& epoch, std::span<const std::size_t> samples, std::size_t step, std::size_t patients) {
-    if (!recipe().symmetries && recipe().gain <= 1.0 && recipe().shift == 0) return;
-    // Shifts are drawn for the patients of the mini-batch alone, in their order.
-    std::vector<bool> chosen(patients);
-    for (const auto s : samples) chosen[static_cast<std::size_t>(job_.training->patient[s])] = true;
-    const Augmentation drawn(recipe(), books_.epoch(), step, samples.size(),
-                             static_cast<std::size_t>(std::count(chosen.begin(), chosen.end(), true)));
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      if (recipe().symmetries) epoch.symmetries.push_back(drawn.which_symmetry(i));
-      if (recipe().gain > 1.0) epoch.gains.push_back(drawn.gain(i));
-    }
-    if (recipe().shift == 0) return;
-    std::size_t row = 0;
-    for (std::size_t p = 0; p < patients; ++p)
-      epoch.shifts.push_back(static_cast<signed char>(chosen[p] ? drawn.shift(row++) : 0));
-  }
-
-  TrainingJob job_;
-  Batches training_, validation_;
-  TrainingBooks books_;
-};
-
 class Together {
  public:
-  Together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus, const gpu::TrainingCudaTable& table,
+  Together(std::vector<TrainingJob> jobs, const TrainingPlace& place, const gpu::TrainingCudaTable& table,
            int steps_at_once)
       : table_(table),
-        device_(device),
+        device_(place.device),
         steps_at_once_(steps_at_once),
-        gpus_(gpus),
+        gpus_(place.gpus),
         outcomes_(jobs.size()),
         members_(jobs.size()) {
-    for (auto& job : jobs) check_training(*job.recipe, *job.training, *job.validation);
     if (gpus_ != nullptr) {
       steps_at_once_ = std::min(steps_at_once_, shared_steps_at_once);
       ranks_ = jobs.front().hooks.group;
       if (ranks_ == nullptr || ranks_->size() != gpus_->size() || gpus_->size() > gpu::batch_shards)
         throw std::invalid_argument("training: the group's GPUs are not those of its ranks, at most one for a shard");
     }
-    std::vector<gpu::NetworkSource> sources;
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
+    parallel_blocks(jobs.size(), 1, place.threads, [&](std::size_t i, std::size_t) {
+      check_training(*jobs[i].recipe, *jobs[i].training, *jobs[i].validation);
       try {
-        members_[i] = std::make_unique<Member>(std::move(jobs[i]));
-        if (members_[i]->books().done()) continue;
-        sources.push_back(members_[i]->source());
-        places_.push_back(i);
+        members_[i] = std::make_unique<TrainingMember>(std::move(jobs[i]));
       } catch (const InputError&) {  // an AIF that cannot be scaled
         outcomes_[i].failure = std::current_exception();
-        members_[i] = nullptr;
       }
+    });
+    std::vector<gpu::NetworkSource> sources;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i] == nullptr || members_[i]->books().done()) continue;
+      sources.push_back(members_[i]->source());
+      places_.push_back(i);
     }
     gpu::BatchShare share;
     if (gpus_ != nullptr) share = {gpus_->rank(), gpus_->size(), true};
@@ -218,7 +101,7 @@ class Together {
   }
 
  private:
-  Member& at(std::size_t n) { return *members_[places_[n]]; }
+  TrainingMember& at(std::size_t n) { return *members_[places_[n]]; }
 
   void check(const std::string& problem) const {
     if (!problem.empty()) throw DeviceError("GPU " + std::to_string(device_) + ", training: " + problem);
@@ -315,24 +198,24 @@ class Together {
 
   const gpu::TrainingCudaTable& table_;
   int device_, steps_at_once_;
-  DeviceCommunicator* gpus_;                      ///< null: this rank alone
-  Communicator* ranks_ = nullptr;                 ///< the same ranks
-  std::vector<TrainingOutcome> outcomes_;         ///< of all jobs
-  std::vector<std::unique_ptr<Member>> members_;  ///< of all jobs; null where one could not begin
-  std::vector<std::size_t> places_;               ///< which jobs are on the GPU
+  DeviceCommunicator* gpus_;                              ///< null: this rank alone
+  Communicator* ranks_ = nullptr;                         ///< the same ranks
+  std::vector<TrainingOutcome> outcomes_;                 ///< of all jobs
+  std::vector<std::unique_ptr<TrainingMember>> members_;  ///< of all jobs; null where one could not begin
+  std::vector<std::size_t> places_;                       ///< which jobs are on the GPU
   std::vector<bool> active_;
   gpu::TrainingSession* session_ = nullptr;
 };
 
 }  // namespace
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus,
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, const TrainingPlace& place,
                                             const gpu::TrainingCudaTable& table, int steps_at_once) {
-  return Together(std::move(jobs), device, gpus, table, steps_at_once).run();
+  return Together(std::move(jobs), place, table, steps_at_once).run();
 }
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device, DeviceCommunicator* gpus) {
-  return train_together(std::move(jobs), device, gpus, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, const TrainingPlace& place) {
+  return train_together(std::move(jobs), place, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
 }
 
 }  // namespace perfpipe

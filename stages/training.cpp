@@ -211,7 +211,7 @@ class Training final : public StageWith<TrainingOptions> {
     context.log().info(
         fmt::format("training {} network{} together on the GPU", jobs.size(), jobs.size() == 1 ? "" : "s"));
     const auto gpus = context.gpus_of_group();
-    auto outcomes = train_together(std::move(jobs), context.job().device.index, gpus.get());
+    auto outcomes = train_together(std::move(jobs), {context.job().device.index, gpus.get(), context.job().threads});
     for (std::size_t j = 0; j < outcomes.size(); ++j)
       guarded(place[j], [&] {
         if (outcomes[j].failure) std::rethrow_exception(outcomes[j].failure);

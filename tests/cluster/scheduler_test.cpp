@@ -74,6 +74,16 @@ TEST(Orders, RanksShareNetworksWhereThereAreFewer) {
   EXPECT_EQ(given(networks(2), 8), (Given{{{0}, 4}, {{1}, 4}}));
 }
 
+TEST(Orders, NeighboursShareANetwork) {
+  const auto graph = networks(2);
+  Scheduler scheduler(graph);
+  Crew crew(4);
+  for (const int rank : {2, 0, 3, 1}) crew.came_back(rank, no_task);
+  std::vector<Ints> groups;
+  for (const auto& order : next_orders(scheduler, crew)) groups.push_back(order.ranks);
+  EXPECT_EQ(groups, (std::vector<Ints>{{0, 1}, {2, 3}}));
+}
+
 TEST(Orders, RanksThatShareAGpuDoNotShareANetwork) {
   auto graph = networks(1);
   graph[0].max_ranks = 1;

@@ -27,8 +27,8 @@ class GroupOnGpus : public testing::Test {
       const Sets sets(recipe.parameter, static_cast<std::size_t>(samples), 300);
       auto shared = job(recipe, sets);
       shared.hooks.group = &world();
-      const auto found = train_together({shared}, device_.index, &gpus).front();
-      const auto expected = train_together({job(recipe, sets)}, device_.index).front();
+      const auto found = train_together({shared}, {device_.index, &gpus}).front();
+      const auto expected = train_together({job(recipe, sets)}, {device_.index}).front();
       ASSERT_EQ(found.failure, nullptr);
       EXPECT_EQ(found.result.state.weights, expected.result.state.weights);
       EXPECT_EQ(found.result.state.optimiser, expected.result.state.optimiser);

@@ -28,11 +28,11 @@ TrainingJob shared(const Recipe& recipe, const Sets& sets) {
 }
 
 TrainingOutcome train_shared(TrainingJob one, DeviceCommunicator& gpus) {
-  return train_together({std::move(one)}, 0, &gpus, gpu::host_training_table(), 3).front();
+  return train_together({std::move(one)}, {0, &gpus, 2}, gpu::host_training_table(), 3).front();
 }
 
 TrainingResult alone(const Recipe& recipe, const Sets& sets) {
-  return train_together({job(recipe, sets)}, 0, nullptr, gpu::host_training_table(), 3).front().result;
+  return train_together({job(recipe, sets)}, {}, gpu::host_training_table(), 3).front().result;
 }
 
 std::string digest(const TrainingResult& result) {
