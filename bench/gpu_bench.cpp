@@ -1,8 +1,8 @@
-// What a GPU makes of dense inference, training and deconvolution: time, rate, and part of the GPU's peak, kernel by
-// kernel by its own clock, beside LibTorch's plain formulation on the same GPU. tools/bench --gpu.
+// What a GPU makes of dense inference and training: time, rate, and part of the GPU's peak, kernel by kernel by its own
+// clock, beside LibTorch's plain formulation on the same GPU. tools/bench --gpu.
+#include "bench/gpu_volume.hpp"
 #include "bench/machine.hpp"
 #include "bench/patchwise.hpp"
-#include "cluster/cuda_devices.hpp"
 #include "core/cuda_library.hpp"
 #include "core/parallel.hpp"
 #include "core/random.hpp"
@@ -11,31 +11,10 @@
 #include "model/training_cuda.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <string>
 
 namespace perfpipe::bench {
 namespace {
-
-/// Multiply-adds per second at the highest clock, without sparsity, as NVIDIA's data sheets have them.
-struct Peak {
-  double single = 0.0, tf32 = 0.0;
-};
-Peak peak_of(const CudaDevice& device) {
-  if (device.major == 9) return {33.5e12, 247e12};  // H100 and H200 SXM
-  if (device.major == 8 && device.minor == 0) return {9.75e12, 78e12};
-  return {};
-}
-
-/// The GPU, or nothing and the benchmark says why.
-const CudaDevice* gpu_of(benchmark::State& state) {
-  static std::string problem;
-  static const auto devices = visible_cuda_devices(problem);
-  if (!devices.empty()) return &devices.front();
-  state.SkipWithError(("no GPU: " + problem).c_str());
-  return nullptr;
-}
 
 WeightFile network(Parameter p) {
   auto tensors = initial_weights(architecture_of(p), 1, "bench");
@@ -44,37 +23,10 @@ WeightFile network(Parameter p) {
   return make_weight_file({p, 10.0, "bench", {}, "0"}, std::move(tensors));
 }
 
-void bolus(float* curve, double arrival, double width, double peak) {
-  for (std::int64_t t = 0; t < curve_samples; ++t) {
-    const double x = std::max(0.0, (static_cast<double>(t) - arrival) / width);
-    curve[t] = static_cast<float>(peak * std::pow(x, 3.0) * std::exp(3.0 * (1.0 - x)));
-  }
-}
-
-/// A volume that is all brain, and the four networks.
-struct Volume {
-  static constexpr std::int64_t ny = 256, nx = 256, nz = 24, voxels = ny * nx * nz;
-  std::vector<float> curves = std::vector<float>(voxels * curve_samples), aif = std::vector<float>(curve_samples);
-  std::vector<std::uint8_t> inside = std::vector<std::uint8_t>(voxels, 1);
-  Volume() {
-    std::vector<float> kinds(997 * curve_samples);
-    for (std::int64_t k = 0; k < 997; ++k)
-      bolus(kinds.data() + k * curve_samples, 8.0 + 0.013 * static_cast<double>(k), 5.0,
-            0.5 + 0.005 * static_cast<double>(k));
-    for (std::int64_t v = 0; v < voxels; ++v)
-      std::copy_n(kinds.data() + v % 997 * curve_samples, curve_samples, curves.data() + v * curve_samples);
-    bolus(aif.data(), 8.0, 5.0, 60.0);
-  }
-  CurveSlab slab() const { return {curves, inside, ny, nx}; }
-  std::vector<DenseParameters> networks() const {
-    std::vector<DenseParameters> all;
-    for (const Parameter p : all_parameters) all.emplace_back(network(p), "bench", aif);
-    return all;
-  }
-};
-const Volume& volume() {
-  static const Volume one;
-  return one;
+std::vector<DenseParameters> all_networks() {
+  std::vector<DenseParameters> all;
+  for (const Parameter p : all_parameters) all.emplace_back(network(p), "bench", volume().aif);
+  return all;
 }
 
 // Multiply-adds of a voxel: L1 to L3, a window, the head.
@@ -92,7 +44,7 @@ void dense_volume(benchmark::State& state) {
   if (device == nullptr) return;
   const auto arithmetic = static_cast<gpu::Arithmetic>(state.range(0));
   const int threads = usable_cores();
-  CudaDenseNetworks networks(volume().networks(), arithmetic, 0);
+  CudaDenseNetworks networks(all_networks(), arithmetic, 0);
   networks.estimate(volume().slab(), threads);
   double least = 1e9;
   for (auto _ : state) {
@@ -117,8 +69,7 @@ void dense_kernels_alone(benchmark::State& state) {
   const auto& table = cuda_table<gpu::DenseCudaTable>();
   constexpr int slices = 2, voxels = slices * Volume::ny * Volume::nx, rows = voxels + 1;
   std::vector<gpu::DenseNetworkOnGpu> packed;
-  for (const auto& one : volume().networks())
-    packed.push_back({gpu::pack_layers(one.weights(), arithmetic), one.factor()});
+  for (const auto& one : all_networks()) packed.push_back({gpu::pack_layers(one.weights(), arithmetic), one.factor()});
   gpu::DenseSession* session = nullptr;
   const auto fail = [&](const std::string& problem) {
     if (!problem.empty()) state.SkipWithError(problem.c_str());
@@ -241,7 +192,9 @@ void cross_validation(benchmark::State& state) {
   }
   double least = 1e9;
   for (auto _ : state) {
-    const double seconds = seconds_of([&] { benchmark::DoNotOptimize(train_together(jobs, 0)); });
+    const double seconds = seconds_of([&] {
+      benchmark::DoNotOptimize(train_together(jobs, {0, nullptr, usable_cores()}));
+    });
     state.SetIterationTime(seconds);
     least = std::min(least, seconds);
   }
@@ -292,7 +245,7 @@ void training_kernels_alone(benchmark::State& state) {
   }
   const auto& table = cuda_table<gpu::TrainingCudaTable>();
   gpu::TrainingSession* session = nullptr;
-  std::string problem = table.create(0, sources, session);
+  std::string problem = table.create(0, sources, {}, session);
   std::vector<std::pair<std::string, double>> seconds;
   for (auto _ : state) {
     for (int n = 0; n < networks && problem.empty(); ++n) problem = table.begin_epoch(*session, n, epoch);

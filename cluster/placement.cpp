@@ -81,20 +81,18 @@ std::string ranks_without(const std::vector<RankView>& ranks) {
 
 /// Why these ranks cannot compute on GPUs with these places; empty if they can.
 std::string objection(const std::vector<RankView>& ranks, const Matching& matching) {
-  std::set<std::string> kinds, uuids;
+  std::set<std::string> kinds, capabilities, uuids;
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
     for (const auto& gpu : ranks[rank].gpus) uuids.insert(gpu.uuid);
     if (!matching.complete()) continue;
     const auto& gpu = ranks[rank].gpus[static_cast<std::size_t>(matching.gpu_of_rank()[rank])];
     kinds.insert(fmt::format("{} ({})", gpu.name, capability(gpu)));
+    capabilities.insert(capability(gpu));
   }
   if (!matching.complete())
     return fmt::format(
         "{} ranks on {} GPU{} would be more than {} on one; start at most {} ranks (best is one for each GPU)",
         ranks.size(), uuids.size(), uuids.size() == 1 ? "" : "s", max_ranks_per_gpu, max_ranks_per_gpu * uuids.size());
-  std::set<std::string> capabilities;
-  for (std::size_t rank = 0; rank < ranks.size(); ++rank)
-    capabilities.insert(capability(ranks[rank].gpus[static_cast<std::size_t>(matching.gpu_of_rank()[rank])]));
   if (capabilities.size() > 1)
     return fmt::format(
         "the ranks' GPUs are of different kinds, which round differently: {}; ask for one kind (Slurm: "

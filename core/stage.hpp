@@ -4,6 +4,7 @@
 #include "core/cohort.hpp"
 #include "core/communicator.hpp"
 #include "core/device.hpp"
+#include "core/device_communicator.hpp"
 #include "core/log.hpp"
 #include "core/options.hpp"
 #include "core/store.hpp"
@@ -105,6 +106,7 @@ struct TaskRun {
   nlohmann::ordered_json made_from = {};  ///< what its key is computed from
   std::vector<std::string> without = {};  ///< inputs that failed
   Communicator* group = nullptr;          ///< the ranks that share it; nullptr: this one alone
+  std::function<std::unique_ptr<DeviceCommunicator>()> gpus_of_group = {};  ///< where there is one, on GPUs
 };
 
 /// Everything run() may touch.
@@ -126,6 +128,10 @@ class StageContext {
   bool stop_requested() const { return stop_requested_(); }
   /// The ranks that share this task (see Stage::max_ranks); nullptr: this one alone. What their rank 0 writes counts.
   Communicator* group() const { return run_.group; }
+  /// Collective: the GPUs of the group. Null where this rank computes alone, or the ranks do on the CPU.
+  std::unique_ptr<DeviceCommunicator> gpus_of_group() const {
+    return run_.group != nullptr && run_.gpus_of_group ? run_.gpus_of_group() : nullptr;
+  }
   bool is_first_of_group() const { return run_.group == nullptr || run_.group->rank() == 0; }
 
   /// What a state of this task is made from, `ignored` options left out: a state of the same key can be gone on from.

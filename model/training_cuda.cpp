@@ -2,10 +2,12 @@
 
 #include "core/cuda_library.hpp"
 #include "core/error.hpp"
-#include "model/training_batches.hpp"
-#include "model/training_books.hpp"
+#include "core/parallel.hpp"
+#include "model/gradient_sum.hpp"
+#include "model/training_member.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -15,148 +17,51 @@
 namespace perfpipe {
 namespace {
 
+static_assert(gpu::batch_shards == gradient_shards, "shards of a mini-batch");
+
 /// Between two looks at whether the job is to stop: a tenth of a second.
 constexpr int usual_steps_at_once = 256;
-
-/// A network with its books.
-class Member {
- public:
-  explicit Member(TrainingJob job)
-      : job_(std::move(job)),
-        training_(*job_.training, recipe().parameter, recipe().input_scale),
-        validation_(*job_.validation, recipe().parameter, recipe().input_scale),
-        books_(recipe(), *job_.training, *job_.validation, recipe().tissue_scale > 0.0 ? training_.tissue_peak() : 0.0,
-               std::move(job_.resume)) {}
-
-  const Recipe& recipe() const { return *job_.recipe; }
-  const TrainingHooks& hooks() const { return job_.hooks; }
-  TrainingBooks& books() { return books_; }
-  bool has_validation() const { return job_.validation->samples() > 0; }
-
-  gpu::NetworkSource source() {
-    const auto parameter = recipe().parameter;
-    const auto& state = books_.state();
-    gpu::NetworkSource source;
-    source.pooled = architecture_of(parameter) == Architecture::max_pool;
-    source.adam = recipe().optimiser == OptimiserKind::adam;
-    source.batch = static_cast<int>(std::min(recipe().batch, static_cast<std::int64_t>(job_.training->samples())));
-    source.tissue_gain = static_cast<float>(books_.tissue_gain());
-    source.target_mean = books_.targets().mean;
-    source.target_scale = books_.targets().scale;
-    if (parameter == Parameter::cbf || parameter == Parameter::cbv) source.saturation = facts(parameter).paper_maximum;
-    const double kept = source.adam ? 1.0 - recipe().momentum : 1.0 - recipe().dampening;
-    source.keep = static_cast<float>(recipe().momentum);
-    source.take = static_cast<float>(kept);
-    source.keep_square = static_cast<float>(adam_beta2);
-    source.take_square = static_cast<float>(1.0 - adam_beta2);
-    source.weights = state.weights.data();
-    if (!state.optimiser.velocity.empty()) source.velocity = state.optimiser.velocity.data();
-    if (!state.optimiser.square.empty()) source.square = state.optimiser.square.data();
-    source.training = set_source(*job_.training, training_);
-    source.validation = set_source(*job_.validation, validation_);
-    return source;
-  }
-
-  /// The draws of the epoch under way, the same as on the CPU.
-  gpu::EpochSource epoch() {
-    const auto& state = books_.state();
-    const auto order = epoch_order(job_.training->samples(), recipe().seed, recipe().stream, books_.epoch());
-    const auto batch = static_cast<std::size_t>(recipe().batch);
-    const std::size_t patients = training_.factors().size();
-    gpu::EpochSource epoch;
-    epoch.order.assign(order.begin(), order.end());
-    for (std::size_t s = 0; s < books_.steps_of_epoch(); ++s) {
-      const std::span<const std::size_t> samples(order.data() + s * batch, std::min(batch, order.size() - s * batch));
-      const std::int64_t n = state.optimiser.steps + static_cast<std::int64_t>(s) - state.steps_of_epoch;
-      const double rate = books_.learning_rate(n);
-      const auto adam = adam_rate(rate, recipe().momentum, n + 1);
-      const bool is_adam = recipe().optimiser == OptimiserKind::adam;
-      epoch.rates.push_back(is_adam ? adam.rate : static_cast<float>(rate));
-      epoch.rates.push_back(is_adam ? adam.floor : 0.0f);
-      vary(epoch, samples, s, patients);
-    }
-    epoch.start.step = static_cast<int>(state.steps_of_epoch);
-    epoch.start.steps = static_cast<int>(books_.steps_of_epoch());
-    epoch.start.optimised = static_cast<int>(state.optimiser.steps);
-    epoch.start.bad_step = -1;
-    epoch.start.loss = books_.record().training_loss;
-    epoch.start.norm = books_.record().gradient_norm;
-    return epoch;
-  }
-
-  /// Takes over where the GPU is. False at the end of the epoch.
-  bool follow(const gpu::Progress& progress) {
-    auto& state = books_.state();
-    if (progress.bad_step >= 0) {
-      state.optimiser.steps += progress.bad_step - state.steps_of_epoch;
-      books_.diverged("the loss or the gradient is not finite",
-                      books_.where(static_cast<std::size_t>(progress.bad_step)));
-    }
-    state.optimiser.steps = progress.optimised;
-    state.steps_of_epoch = progress.step;
-    books_.record().epoch = books_.epoch();
-    books_.record().training_loss = progress.loss;
-    books_.record().gradient_norm = progress.norm;
-    if (progress.step > 0) books_.record().learning_rate = books_.learning_rate(state.optimiser.steps - 1);
-    return progress.step < progress.steps;
-  }
-
- private:
-  static gpu::SampleSetSource set_source(const PatchSet& set, const Batches& batches) {
-    return {set.curves.data(),
-            set.curves.size() / static_cast<std::size_t>(curve_samples),
-            set.neighbours.data(),
-            set.patient.data(),
-            set.targets.data(),
-            set.aifs.data(),
-            batches.factors().data(),
-            static_cast<int>(set.samples()),
-            static_cast<int>(batches.factors().size())};
-  }
-
-  void vary(gpu::EpochSource& epoch, std::span<const std::size_t> samples, std::size_t step, std::size_t patients) {
-    if (!recipe().symmetries && recipe().gain <= 1.0 && recipe().shift == 0) return;
-    // Shifts are drawn for the patients of the mini-batch alone, in their order.
-    std::vector<bool> chosen(patients);
-    for (const auto s : samples) chosen[static_cast<std::size_t>(job_.training->patient[s])] = true;
-    const Augmentation drawn(recipe(), books_.epoch(), step, samples.size(),
-                             static_cast<std::size_t>(std::count(chosen.begin(), chosen.end(), true)));
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      if (recipe().symmetries) epoch.symmetries.push_back(drawn.which_symmetry(i));
-      if (recipe().gain > 1.0) epoch.gains.push_back(drawn.gain(i));
-    }
-    if (recipe().shift == 0) return;
-    std::size_t row = 0;
-    for (std::size_t p = 0; p < patients; ++p)
-      epoch.shifts.push_back(static_cast<signed char>(chosen[p] ? drawn.shift(row++) : 0));
-  }
-
-  TrainingJob job_;
-  Batches training_, validation_;
-  TrainingBooks books_;
-};
+/// Between two waits for the other ranks. A GPU that waits for a rank which is no more takes some thousand launches;
+/// then CUDA waits, and knows no time limit.
+constexpr int shared_steps_at_once = 32;
 
 class Together {
  public:
-  Together(std::vector<TrainingJob> jobs, int device, const gpu::TrainingCudaTable& table, int steps_at_once)
-      : table_(table), device_(device), steps_at_once_(steps_at_once), outcomes_(jobs.size()), members_(jobs.size()) {
-    for (auto& job : jobs) check_training(*job.recipe, *job.training, *job.validation);
-    std::vector<gpu::NetworkSource> sources;
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
+  Together(std::vector<TrainingJob> jobs, const TrainingPlace& place, const gpu::TrainingCudaTable& table,
+           int steps_at_once)
+      : table_(table),
+        device_(place.device),
+        steps_at_once_(steps_at_once),
+        gpus_(place.gpus),
+        outcomes_(jobs.size()),
+        members_(jobs.size()) {
+    if (gpus_ != nullptr) {
+      steps_at_once_ = std::min(steps_at_once_, shared_steps_at_once);
+      ranks_ = jobs.front().hooks.group;
+      if (ranks_ == nullptr || ranks_->size() != gpus_->size() || gpus_->size() > gpu::batch_shards)
+        throw std::invalid_argument("training: the group's GPUs are not those of its ranks, at most one for a shard");
+    }
+    parallel_blocks(jobs.size(), 1, place.threads, [&](std::size_t i, std::size_t) {
+      check_training(*jobs[i].recipe, *jobs[i].training, *jobs[i].validation);
       try {
-        members_[i] = std::make_unique<Member>(std::move(jobs[i]));
-        if (members_[i]->books().done()) continue;
-        sources.push_back(members_[i]->source());
-        places_.push_back(i);
+        members_[i] = std::make_unique<TrainingMember>(std::move(jobs[i]));
       } catch (const InputError&) {  // an AIF that cannot be scaled
         outcomes_[i].failure = std::current_exception();
-        members_[i] = nullptr;
       }
+    });
+    std::vector<gpu::NetworkSource> sources;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i] == nullptr || members_[i]->books().done()) continue;
+      sources.push_back(members_[i]->source());
+      places_.push_back(i);
     }
-    if (!sources.empty()) check(table_.create(device_, sources, session_));
+    gpu::BatchShare share;
+    if (gpus_ != nullptr) share = {gpus_->rank(), gpus_->size(), true};
+    if (!sources.empty()) check(table_.create(device_, sources, share, session_));
   }
   ~Together() {
-    if (session_ != nullptr) table_.destroy(session_);
+    // Where another rank has failed, the GPU may wait for it for ever: the job is about to end.
+    if (session_ != nullptr && (gpus_ == nullptr || std::uncaught_exceptions() == 0)) table_.destroy(session_);
   }
   Together(const Together&) = delete;
   Together& operator=(const Together&) = delete;
@@ -165,9 +70,9 @@ class Together {
     active_.assign(places_.size(), true);
     std::vector<gpu::Progress> progress(places_.size());
     for (std::size_t n = 0; n < places_.size(); ++n) begin(n);
-    bool stopped = false;
     while (std::count(active_.begin(), active_.end(), true) > 0) {
       std::int64_t steps = steps_at_once_;
+      bool stopped = false;
       for (std::size_t n = 0; n < places_.size(); ++n) {
         if (!active_[n]) continue;
         auto& member = at(n);
@@ -175,8 +80,8 @@ class Together {
         steps = std::min(
             steps, static_cast<std::int64_t>(member.books().steps_of_epoch()) - member.books().state().steps_of_epoch);
       }
-      if (stopped) break;
-      check(table_.run(*session_, static_cast<int>(steps)));
+      if (agreed(stopped)) break;
+      run(static_cast<int>(steps));
       check(table_.read_progress(*session_, progress.data()));
       std::vector<int> ended;
       for (std::size_t n = 0; n < places_.size(); ++n) {
@@ -196,10 +101,30 @@ class Together {
   }
 
  private:
-  Member& at(std::size_t n) { return *members_[places_[n]]; }
+  TrainingMember& at(std::size_t n) { return *members_[places_[n]]; }
 
   void check(const std::string& problem) const {
     if (!problem.empty()) throw DeviceError("GPU " + std::to_string(device_) + ", training: " + problem);
+  }
+
+  /// Whether some rank is to stop: then all do, at the same step.
+  bool agreed(bool stopped) const {
+    if (ranks_ == nullptr) return stopped;
+    std::array<double, 1> most{stopped ? 1.0 : 0.0};
+    ranks_->allreduce_max(most, "whether to stop");
+    return most[0] > 0.0;
+  }
+
+  void run(int steps) {
+    if (gpus_ == nullptr) return check(table_.run(*session_, steps));
+    const auto sums = table_.shared_sums(*session_);
+    const std::string what = "gradients of " + at(0).recipe().stream;
+    for (int i = 0; i < steps; ++i) {
+      check(table_.begin_step(*session_));
+      gpus_->allreduce_sum(sums.values, sums.count, sums.stream, what);
+      check(table_.end_step(*session_));
+    }
+    gpus_->wait(sums.stream, what);
   }
 
   void begin(std::size_t n) { check(table_.begin_epoch(*session_, static_cast<int>(n), at(n).epoch())); }
@@ -273,22 +198,24 @@ class Together {
 
   const gpu::TrainingCudaTable& table_;
   int device_, steps_at_once_;
-  std::vector<TrainingOutcome> outcomes_;         ///< of all jobs
-  std::vector<std::unique_ptr<Member>> members_;  ///< of all jobs; null where one could not begin
-  std::vector<std::size_t> places_;               ///< which jobs are on the GPU
+  DeviceCommunicator* gpus_;                              ///< null: this rank alone
+  Communicator* ranks_ = nullptr;                         ///< the same ranks
+  std::vector<TrainingOutcome> outcomes_;                 ///< of all jobs
+  std::vector<std::unique_ptr<TrainingMember>> members_;  ///< of all jobs; null where one could not begin
+  std::vector<std::size_t> places_;                       ///< which jobs are on the GPU
   std::vector<bool> active_;
   gpu::TrainingSession* session_ = nullptr;
 };
 
 }  // namespace
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device,
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, const TrainingPlace& place,
                                             const gpu::TrainingCudaTable& table, int steps_at_once) {
-  return Together(std::move(jobs), device, table, steps_at_once).run();
+  return Together(std::move(jobs), place, table, steps_at_once).run();
 }
 
-std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, int device) {
-  return train_together(std::move(jobs), device, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
+std::vector<TrainingOutcome> train_together(std::vector<TrainingJob> jobs, const TrainingPlace& place) {
+  return train_together(std::move(jobs), place, cuda_table<gpu::TrainingCudaTable>(), usual_steps_at_once);
 }
 
 }  // namespace perfpipe

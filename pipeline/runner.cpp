@@ -1,5 +1,6 @@
 #include "pipeline/runner.hpp"
 
+#include "cluster/device_communicators.hpp"
 #include "cluster/dispatcher.hpp"
 #include "core/atomic_file.hpp"
 #include "core/kept_arrays.hpp"
@@ -98,9 +99,8 @@ class JobRun {
   ExitCode run(RunMode mode) {
     const auto start = std::chrono::steady_clock::now();
     if (comm_.rank() == 0) check_folders(job_);
-    DeviceOfRank here;
-    if (mode != RunMode::validate) here = device_of_this_rank(job_, comm_);  // a job may be checked without a GPU
-    info_.device = here.device;
+    if (mode != RunMode::validate) here_ = device_of_this_rank(job_, comm_);  // a job may be checked without a GPU
+    info_.device = here_.device;
     std::unique_ptr<OutputLock> lock;
     if (comm_.rank() == 0 && mode == RunMode::run) {
       lock = std::make_unique<OutputLock>(job_.output);
@@ -129,11 +129,11 @@ class JobRun {
                          {"ranks", comm_.size()},
                          {"threads", info_.threads},
                          {"device", info_.device.kind},
-                         {"gpu", here.gpu}});
+                         {"gpu", here_.gpu}});
     if (comm_.rank() == 0) {
       tell_about_inputs();
-      if (!here.placement.warning.empty()) log_.warn(here.placement.warning);
-      log_.info("computing on " + here.placement.summary);
+      if (!here_.placement.warning.empty()) log_.warn(here_.placement.warning);
+      log_.info("computing on " + here_.placement.summary);
     }
     const auto outcomes = run_tasks(verdicts);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -175,7 +175,9 @@ class JobRun {
       task.done = reuse[i] == '1';
       task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
       task.together = stage_of(plan_[i]).together(info_.device);
-      task.max_ranks = task.together > 1 ? 1 : stage_of(plan_[i]).max_ranks(plan_[i].info);
+      // Ranks that share a GPU would wait for each other at each step, where one alone is as fast.
+      const bool crowded = task.together > 1 && here_.placement.most_ranks_on_one_gpu > 1;
+      task.max_ranks = crowded ? 1 : stage_of(plan_[i]).max_ranks(plan_[i].info);
       task.kind = plan_[i].stage;
       if (!task.done) cost += task.cost;
       graph.push_back(std::move(task));
@@ -252,10 +254,21 @@ class JobRun {
     if (task.info.scope != Scope::patient) drop_kept_arrays();  // they are the patients' curves
     open.output = std::make_unique<ArtifactWriter>(artifact_path(job_.output, task.info),
                                                    key_without(task.key, missing), task.made_from);
+    TaskRun run{artifact_path(job_.output, task.info), task.made_from, missing, open.group};
+    if (info_.device.cuda && open.group != nullptr)
+      run.gpus_of_group = [this, &task, group = open.group] { return gpus_of(*group, task.info.id()); };
     open.context = std::make_unique<StageContext>(
         task.info, info_, inputs_.cohort,
         StoreView(task.info.id(), task.info.held_out, std::move(inputs), std::move(failures)), *open.output, log_,
-        stop_signal_received, TaskRun{artifact_path(job_.output, task.info), task.made_from, missing, open.group});
+        stop_signal_received, std::move(run));
+  }
+
+  /// The GPUs of ranks that share a task, by the best way that there is between them.
+  std::unique_ptr<DeviceCommunicator> gpus_of(Communicator& group, const std::string& task) {
+    std::string how;
+    auto gpus = make_device_communicator(group, {info_.device.index, here_.gpu}, how);
+    if (group.rank() == 0) log_.info(fmt::format("{}: shared by {} GPUs, {}", task, group.size(), how));
+    return gpus;
   }
 
   TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed, Communicator* group) {
@@ -376,6 +389,7 @@ class JobRun {
   Communicator& comm_;
   Log& log_;
   JobInfo info_;
+  DeviceOfRank here_;
   CheckedInputs inputs_;
   std::vector<PlannedTask> plan_;
 };

@@ -1,6 +1,7 @@
 // training: one bi-CNN for each held-out patient and parameter.
 #include "model/training.hpp"
 
+#include "core/parallel.hpp"
 #include "core/stage.hpp"
 #include "core/version.hpp"
 #include "model/bicnn.hpp"
@@ -195,19 +196,22 @@ class Training final : public StageWith<TrainingOptions> {
         thrown[i] = std::current_exception();
       }
     };
-    for (std::size_t i = 0; i < contexts.size(); ++i)
-      guarded(i, [&] {
-        tasks[i] = prepare(*contexts[i]);
-        auto& task = *tasks[i];
-        task.sets = {task.training.view(task.aifs), task.validation.view(task.aifs)};
-        jobs.push_back({&task.recipe, &task.sets[0], &task.sets[1], task.hooks, std::move(task.resume)});
-        place.push_back(i);
-      });
-    if (jobs.empty()) return thrown;
     auto& context = *contexts.front();
+    // The rank's threads read the samples of a network each.
+    parallel_blocks(contexts.size(), 1, context.job().threads,
+                    [&](std::size_t i, std::size_t) { guarded(i, [&] { tasks[i] = prepare(*contexts[i]); }); });
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+      if (tasks[i] == nullptr) continue;
+      auto& task = *tasks[i];
+      task.sets = {task.training.view(task.aifs), task.validation.view(task.aifs)};
+      jobs.push_back({&task.recipe, &task.sets[0], &task.sets[1], task.hooks, std::move(task.resume)});
+      place.push_back(i);
+    }
+    if (jobs.empty()) return thrown;
     context.log().info(
         fmt::format("training {} network{} together on the GPU", jobs.size(), jobs.size() == 1 ? "" : "s"));
-    auto outcomes = train_together(std::move(jobs), context.job().device.index);
+    const auto gpus = context.gpus_of_group();
+    auto outcomes = train_together(std::move(jobs), {context.job().device.index, gpus.get(), context.job().threads});
     for (std::size_t j = 0; j < outcomes.size(); ++j)
       guarded(place[j], [&] {
         if (outcomes[j].failure) std::rethrow_exception(outcomes[j].failure);

@@ -1,5 +1,5 @@
 // The GPU side of deconvolution (linear_table.hpp): a stream for each slot, so that copies run beside kernels.
-#include "model/gpu/cuda_call.cuh"
+#include "model/gpu/cuda_marks.cuh"
 #include "model/gpu/linear_table.hpp"
 
 #include <memory>
@@ -83,8 +83,9 @@ LinearSlot slot(LinearSession& session, int which) {
   return {s.curves.data(), s.maps.data(), s.negative.data()};
 }
 
-std::string submit(LinearSession& session, int which, int voxels) {
-  Calls calls;
+/// A piece's copies and kernel; mark() is called behind each of the three.
+template <class Mark>
+void enqueue(Calls& calls, LinearSession& session, int which, int voxels, const Mark& mark) {
   auto& s = session.slots[which];
   calls(cudaSetDevice(session.device), "cudaSetDevice");
   const auto copy = [&](void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, const char* what) {
@@ -93,6 +94,7 @@ std::string submit(LinearSession& session, int which, int voxels) {
   const auto count = static_cast<std::size_t>(voxels), most = static_cast<std::size_t>(session.most);
   copy(s.device_curves.data(), s.curves.data(), count * static_cast<std::size_t>(session.op.samples) * sizeof(float),
        cudaMemcpyHostToDevice, "copy of curves to the GPU");
+  mark();
   if (calls.good()) {
     LinearSlab slab{s.device_curves.data(), voxels, s.device_maps.data(), session.most, s.device_negative.data()};
     void* arguments[] = {&session.op, &slab};
@@ -102,9 +104,32 @@ std::string submit(LinearSession& session, int which, int voxels) {
                            shared_bytes(session.op), s.stream),
           "the deconvolution");
   }
+  mark();
   copy(s.maps.data(), s.device_maps.data(), 4 * most * sizeof(float), cudaMemcpyDeviceToHost,
        "copy of maps from the GPU");
   copy(s.negative.data(), s.device_negative.data(), count, cudaMemcpyDeviceToHost, "copy of delays from the GPU");
+  mark();
+}
+
+std::string submit(LinearSession& session, int which, int voxels) {
+  Calls calls;
+  enqueue(calls, session, which, voxels, [] {});
+  return calls.problem();
+}
+
+std::string measure(LinearSession& session, int which, int voxels, int rounds, LinearTimes& times) {
+  Calls calls;
+  double* const parts[] = {&times.upload, &times.kernel, &times.download};
+  Marks marks(calls, session.slots[which].stream);
+  for (int round = 0; round < rounds && calls.good(); ++round) {
+    marks.start();
+    int part = 0;
+    enqueue(calls, session, which, voxels, [&] { marks.mark(part++); });
+    double sums[3] = {};
+    marks.add_up(sums);
+    for (int i = 0; i < 3; ++i)
+      if (round == 0 || sums[i] < *parts[i]) *parts[i] = sums[i];
+  }
   return calls.problem();
 }
 
@@ -121,6 +146,6 @@ void destroy(LinearSession* session) { delete session; }
 
 extern "C" const perfpipe::gpu::LinearCudaTable* perfpipe_linear_cuda() {
   using namespace perfpipe::gpu;
-  static const LinearCudaTable table{create, slot, submit, wait, destroy};
+  static const LinearCudaTable table{create, slot, submit, wait, destroy, measure};
   return &table;
 }

@@ -17,6 +17,11 @@ struct LinearSlot {
   const unsigned char* negative = nullptr;  ///< [most]
 };
 
+/// Least times of a piece's parts by the GPU's clock, in s.
+struct LinearTimes {
+  double upload = 0.0, kernel = 0.0, download = 0.0;
+};
+
 class LinearSession;
 
 /// GPU side of model/linear_cuda.hpp (core/cuda_library.hpp). Functions return what went wrong, naming the operation;
@@ -29,6 +34,8 @@ struct LinearCudaTable {
   std::string (*submit)(LinearSession& session, int which, int voxels);
   std::string (*wait)(LinearSession& session, int which);
   void (*destroy)(LinearSession* session);
+  /// For benches: the least times of `rounds` runs of what submit() starts; null on the host.
+  std::string (*measure)(LinearSession& session, int which, int voxels, int rounds, LinearTimes& times) = nullptr;
 };
 
 }  // namespace perfpipe::gpu

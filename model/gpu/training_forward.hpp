@@ -25,7 +25,7 @@ template <class Block>
 PERFPIPE_DEVICE void gather_curves(const Block& block, const Step& step) {
   const NetworkView& net = step.networks[block.row()];
   const Piece piece = piece_of(net, step);
-  if (piece.count <= 0) return;
+  if (piece.whole <= 0) return;
   const SampleSetView& set = *piece.set;
   const auto shift_of = [&](int patient) {
     if (step.validating || net.epoch.shifts == nullptr) return 0;
@@ -101,7 +101,7 @@ template <class Block>
 PERFPIPE_DEVICE void training_features(const Block& block, const Step& step) {
   const NetworkView& net = step.networks[block.row()];
   const Piece piece = piece_of(net, step);
-  if (piece.count <= 0) return;
+  if (piece.whole <= 0) return;
   const int tissue_blocks = block.blocks() - 1;
   if (block.index() < tissue_blocks) {
     chain_features(block, net, net.layout.tissue, net.at.curves,

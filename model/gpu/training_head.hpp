@@ -159,7 +159,7 @@ class TrainingHead {
           const int i = first_ + s;
           const double estimate = sum.of(lane)[0] + weight(net_.layout.fc8_bias, 0);
           const double error = net_.target_mean + net_.target_scale * estimate - target_of(net_, step_, piece_, i);
-          const double factor = 2.0 / (net_.target_scale * static_cast<double>(piece_.count));
+          const double factor = 2.0 / (net_.target_scale * static_cast<double>(piece_.whole));
           net_.at.squared_errors[i] = error * error;
           d_estimates_[s] = net_.at.d_estimates[i] = static_cast<float>(factor * error);
         });

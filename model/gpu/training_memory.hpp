@@ -12,18 +12,25 @@ namespace perfpipe::gpu {
 /// Validation samples at once.
 inline constexpr int validation_chunk = 256;
 
-/// `Device` has allocate<T>(count) of zeroed memory, upload(to, from, count), download(to, from, count),
-/// step(step, networks, most) which runs the kernels of one step, run(step, networks, most, times), and problem().
-/// Memory stays the device's until it ends.
+/// `Device` has allocate<T>(count) of zeroed memory, upload(to, from, count), download(to, from, count), run(step,
+/// networks, most, times) which runs all kernels of a step and waits, and begin(step, networks, most) and end(step,
+/// networks, most) which start those before and after the ranks' shards meet. Memory stays the device's until it ends.
 template <class Device>
 class TrainingMemory {
  public:
-  TrainingMemory(Device& device, const std::vector<NetworkSource>& sources) : device_(device) {
+  TrainingMemory(Device& device, const std::vector<NetworkSource>& sources, const BatchShare& share)
+      : device_(device), share_(share) {
     for (const auto& source : sources) {
       rows_ = std::max({rows_, source.batch, source.validation.samples > 0 ? validation_chunk : 0});
       patients_ = std::max({patients_, source.training.patients, source.validation.patients});
+      shared_floats_ += share.shared ? static_cast<std::size_t>(batch_shards * sum_layout_of(source).floats) : 0;
     }
-    for (const auto& source : sources) add(source);
+    if (share.shared) shared_ = room(shared_floats_);
+    float* shards = shared_;
+    for (const auto& source : sources) {
+      add(source, shards);
+      if (shards != nullptr) shards += batch_shards * sum_layout_of(source).floats;
+    }
     on_device_ = device_.template allocate<NetworkView>(views_.size());
     device_.upload(on_device_, views_.data(), views_.size());
   }
@@ -49,12 +56,17 @@ class TrainingMemory {
     device_.upload(view.progress, &epoch.start, 1);
   }
 
-  void run(int steps) { device_.run({on_device_, false, validation_chunk}, networks(), rows_, steps); }
+  void run(int steps) { device_.run(step(), networks(), rows_, steps); }
+  void begin_step() { device_.begin(step(), networks(), rows_); }
+  void end_step() { device_.end(step(), networks(), rows_); }
+
+  std::int64_t* shared() const { return reinterpret_cast<std::int64_t*>(shared_); }
+  std::size_t shared_count() const { return shared_floats_ * sizeof(float) / sizeof(std::int64_t); }
 
   /// Where the device can: the time of each kernel.
   template <class Seconds>
   void measure(int steps, Seconds& seconds) {
-    device_.measure({on_device_, false, validation_chunk}, networks(), rows_, steps, seconds);
+    device_.measure(step(), networks(), rows_, steps, seconds);
   }
 
   void validate(const std::vector<int>& which) {
@@ -69,8 +81,9 @@ class TrainingMemory {
       most = std::max(most, view.validation.samples);
       device_.upload(view.progress, &p, 1);
     }
-    const Step step{on_device_, true, validation_chunk};
-    device_.run(step, networks(), validation_chunk, (most + validation_chunk - 1) / validation_chunk);
+    Step validating = step();
+    validating.validating = true;
+    device_.run(validating, networks(), validation_chunk, (most + validation_chunk - 1) / validation_chunk);
   }
 
   void read_progress(Progress* to) {
@@ -91,6 +104,13 @@ class TrainingMemory {
   int networks() const { return static_cast<int>(views_.size()); }
 
  private:
+  Step step() const {
+    return {on_device_, false, validation_chunk, share_.first_shard(), share_.end_shard(), true, true};
+  }
+  static SumLayout sum_layout_of(const NetworkSource& source) {
+    return SumLayout(TrainingLayout(source.pooled), source.pooled, source.training.patients);
+  }
+
   template <class Pointer>
   using Mutable = std::remove_const_t<std::remove_pointer_t<Pointer>>*;
 
@@ -126,9 +146,10 @@ class TrainingMemory {
     return device_.template allocate<T>(count);
   }
 
-  void add(const NetworkSource& source) {
+  void add(const NetworkSource& source, float* shards) {
     NetworkView view{};
     view.layout = TrainingLayout(source.pooled);
+    view.sum_layout = sum_layout_of(source);
     view.pooled = source.pooled;
     view.adam = source.adam;
     view.batch = source.batch;
@@ -147,7 +168,9 @@ class TrainingMemory {
       return to;
     };
     view.weights = start(source.weights);
-    view.gradient = start(nullptr);
+    view.sums = room(static_cast<std::size_t>(view.sum_layout.gradient) + size);
+    view.gradient = view.sums + view.sum_layout.gradient;
+    view.shards = shards;
     view.velocity = start(source.velocity);
     view.square = source.adam ? start(source.square) : nullptr;
     view.training = copy_of(source.training);
@@ -174,14 +197,19 @@ class TrainingMemory {
     at.aif_curves = room(patients * curve_floats);
     for (auto** one : {&at.aif_l3, &at.aif_d_l3, &at.aif_l4, &at.aif_d_l4}) *one = room(patients * feature_floats);
     at.aif_winner = view.pooled ? room<int>(patients * feature_floats) : nullptr;
-    for (auto** one : {&at.part, &at.d_part}) *one = room(patients * chain_floats);
-    for (auto& parts : at.filter_parts) parts = room(static_cast<std::size_t>(l2_positions * filter_part_floats));
+    at.part = room(patients * chain_floats);
+    at.d_part = view.sums + view.sum_layout.d_part;
+    at.filter_parts[0] = view.sums + view.sum_layout.filter_parts;
+    at.filter_parts[1] = room(static_cast<std::size_t>(l2_positions * filter_part_floats));
     at.squared_norms = room<double>(static_cast<std::size_t>(update_blocks(static_cast<int>(view.layout.size))));
     return at;
   }
 
   Device& device_;
+  BatchShare share_;
   int rows_ = 1, patients_ = 1;
+  float* shared_ = nullptr;
+  std::size_t shared_floats_ = 0;
   std::vector<NetworkView> views_;
   NetworkView* on_device_ = nullptr;
   std::map<std::pair<const float*, std::size_t>, const float*> curves_;

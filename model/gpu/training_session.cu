@@ -1,7 +1,8 @@
 // The GPU side of training (training_table.hpp): memory, and a step's kernels as one graph of launches.
 //
 // All kernels of a step wait for those before them; which samples they take stands in the networks' Progress on the
-// device, so that the same graph is every step's, and the host looks on only where an epoch ends.
+// device, so that the same graph is every step's, and the host looks on only where an epoch ends. Where ranks share the
+// mini-batches the step is two graphs, and what sums over the ranks comes between them on the same stream.
 #include "model/gpu/cuda_marks.cuh"
 #include "model/gpu/training_backward.hpp"
 #include "model/gpu/training_forward.hpp"
@@ -20,7 +21,7 @@ PERFPIPE_DEVICE DeviceBlock this_block() {
   return DeviceBlock(reinterpret_cast<float*>(shared));
 }
 
-constexpr int feature_warps = 4, gather_threads = 256, artery_threads = 512;
+constexpr int feature_warps = 4, gather_threads = 256, artery_threads = 512, add_threads = 256, add_blocks = 128;
 
 __global__ void __launch_bounds__(gather_threads) gather_kernel(Step step) { gather_curves(this_block(), step); }
 __global__ void __launch_bounds__(feature_warps* warp_lanes, 2) features_kernel(Step step) {
@@ -34,33 +35,53 @@ __global__ void __launch_bounds__(gradient_threads, 2) time_gradients_kernel(Ste
 __global__ void __launch_bounds__(outer_threads, 2) head_gradients_kernel(Step step) {
   head_gradients(this_block(), step);
 }
+__global__ void __launch_bounds__(add_threads) add_shards_kernel(Step step) { add_shards(this_block(), step); }
 __global__ void __launch_bounds__(update_threads) update_kernel(Step step) { update_weights(this_block(), step); }
 __global__ void __launch_bounds__(warp_lanes) finish_kernel(Step step) { finish_step(this_block(), step); }
 
 using Kernel = void (*)(Step);
+
+/// Of a step: before or after the ranks' shards meet, or all of it where nothing is shared.
+enum class Part : int { before, after, whole };
 
 struct Launch {
   Kernel kernel;
   const char* name;
   int blocks, threads, shared_floats;
   bool in_validation;
+  Part part;
 };
 
-/// A step's kernels in their order, for mini-batches of up to `rows` samples.
-std::vector<Launch> launches(int rows) {
+/// A step's kernels in their order, for mini-batches of up to `rows` samples that ranks may share.
+std::vector<Launch> launches(int rows, bool shared) {
   const auto blocks_for = [](int count, int of_block) { return (count + of_block - 1) / of_block; };
   const int curves = rows * patch_curves;
-  return {
-      {gather_kernel, "curves of a step", blocks_for(curves, 4 * gather_threads / warp_lanes), gather_threads, 0, true},
-      {features_kernel, "L1 to L3 of a step", 1 + blocks_for(curves, feature_warps * exact_rows),
-       feature_warps * warp_lanes, exact_features_floats(feature_warps), true},
-      {head_kernel, "L4 to L8 of a step", blocks_for(rows, head_samples), head_threads, head_floats(), true},
-      {artery_kernel, "the way back through the AIF chain", 1, artery_threads, 0, false},
-      {time_gradients_kernel, "gradients of L1 to L3", gradient_blocks, gradient_threads, gradient_floats(), false},
-      {head_gradients_kernel, "gradients of L4 to L8", outer_blocks, outer_threads, outer_floats(), false},
-      {update_kernel, "the optimiser's step", update_blocks(static_cast<int>(TrainingLayout(false).size)),
-       update_threads, update_floats(), false},
-      {finish_kernel, "the end of a step", 1, warp_lanes, finish_floats(), true}};
+  std::vector<Launch> all{{gather_kernel, "curves of a step", blocks_for(curves, 4 * gather_threads / warp_lanes),
+                           gather_threads, 0, true, Part::before},
+                          {features_kernel, "L1 to L3 of a step", 1 + blocks_for(curves, feature_warps * exact_rows),
+                           feature_warps * warp_lanes, exact_features_floats(feature_warps), true, Part::before},
+                          {head_kernel, "L4 to L8 of a step", blocks_for(rows, head_samples), head_threads,
+                           head_floats(), true, Part::before},
+                          {head_gradients_kernel, "gradients of L4 to L8", outer_blocks, outer_threads, outer_floats(),
+                           false, Part::before}};
+  const Launch time_gradients{time_gradients_kernel,
+                              "gradients of L1 to L3",
+                              gradient_blocks,
+                              gradient_threads,
+                              gradient_floats(),
+                              false,
+                              Part::after};
+  if (shared) {
+    all.push_back(time_gradients);
+    all.back().part = Part::before;
+    all.push_back({add_shards_kernel, "sum of the shards", add_blocks, add_threads, 0, false, Part::after});
+  }
+  all.push_back({artery_kernel, "the way back through the AIF chain", 1, artery_threads, 0, false, Part::after});
+  all.push_back(time_gradients);
+  all.push_back({update_kernel, "the optimiser's step", update_blocks(static_cast<int>(TrainingLayout(false).size)),
+                 update_threads, update_floats(), false, Part::after});
+  all.push_back({finish_kernel, "the end of a step", 1, warp_lanes, finish_floats(), true, Part::after});
+  return all;
 }
 
 }  // namespace
@@ -70,7 +91,7 @@ class CudaTrainingDevice {
   explicit CudaTrainingDevice(int device) : device_(device) {
     calls_(cudaSetDevice(device), "cudaSetDevice");
     calls_(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
-    for (const auto& launch : launches(1))
+    for (const auto& launch : launches(1, true))
       calls_(cudaFuncSetAttribute(launch.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   launch.shared_floats * static_cast<int>(sizeof(float))),
              launch.name);
@@ -78,7 +99,8 @@ class CudaTrainingDevice {
   ~CudaTrainingDevice() {
     static_cast<void>(cudaSetDevice(device_));
     if (stream_ != nullptr) static_cast<void>(cudaStreamSynchronize(stream_));
-    if (graph_ != nullptr) static_cast<void>(cudaGraphExecDestroy(graph_));
+    for (auto* const graph : graphs_)
+      if (graph != nullptr) static_cast<void>(cudaGraphExecDestroy(graph));
     for (void* const one : memory_) static_cast<void>(cudaFree(one));
     if (stream_ != nullptr) static_cast<void>(cudaStreamDestroy(stream_));
   }
@@ -125,38 +147,42 @@ class CudaTrainingDevice {
 
   void measure(const Step& step, int networks, int rows, int times,
                std::vector<std::pair<std::string, double>>& seconds) {
-    const auto names = launches(rows);
+    const auto names = launches(rows, false);
     std::vector<double> sums(names.size());
     Marks marks(calls_, stream_);
     for (int i = 0; i < times && calls_.good(); ++i) {
       marks.start();
       int part = 0;
-      launch(step, networks, rows, [&] { marks.mark(part++); });
+      launch(step, networks, rows, Part::whole, [&] { marks.mark(part++); });
       marks.add_up(sums.data());
     }
     for (std::size_t i = 0; i < names.size(); ++i) seconds.emplace_back(names[i].name, sums[i]);
   }
 
   void run(const Step& step, int networks, int rows, int times) {
-    if (step.validating) {
-      for (int i = 0; i < times && calls_.good(); ++i) launch(step, networks, rows);
-    } else {
-      if (graph_ == nullptr) record(step, networks, rows);
-      for (int i = 0; i < times && calls_.good(); ++i) calls_(cudaGraphLaunch(graph_, stream_), "cudaGraphLaunch");
+    for (int i = 0; i < times && calls_.good(); ++i) {
+      if (step.validating)
+        launch(step, networks, rows, Part::whole, [] {});
+      else
+        launch_recorded(step, networks, rows, Part::whole);
     }
     if (calls_.good()) calls_(cudaStreamSynchronize(stream_), "waiting for a step's kernels");
   }
+  void begin(const Step& step, int networks, int rows) { launch_recorded(step, networks, rows, Part::before); }
+  void end(const Step& step, int networks, int rows) { launch_recorded(step, networks, rows, Part::after); }
+  cudaStream_t stream() const { return stream_; }
 
  private:
   static constexpr std::size_t piece_bytes = std::size_t{64} << 20;
 
-  void launch(Step step, int networks, int rows) {
-    launch(step, networks, rows, [] {});
-  }
   template <class Between>
-  void launch(Step step, int networks, int rows, const Between& between) {
-    for (const auto& one : launches(rows)) {
+  void launch(Step step, int networks, int rows, Part part, const Between& between) {
+    // Shards of the tissue chain meet; the AIF chain's gradients come after, on every rank.
+    step.artery = part != Part::before;
+    step.tissue = part != Part::after;
+    for (const auto& one : launches(rows, part != Part::whole)) {
       if (!calls_.good() || (step.validating && !one.in_validation)) continue;
+      if (part != Part::whole && part != one.part) continue;
       void* arguments[] = {&step};
       calls_(cudaLaunchKernel(reinterpret_cast<const void*>(one.kernel),
                               dim3(static_cast<unsigned>(one.blocks), static_cast<unsigned>(networks)),
@@ -167,22 +193,29 @@ class CudaTrainingDevice {
     }
   }
 
+  void launch_recorded(const Step& step, int networks, int rows, Part part) {
+    auto& graph = graphs_[static_cast<int>(part)];
+    if (graph == nullptr) record(step, networks, rows, part, graph);
+    if (calls_.good()) calls_(cudaGraphLaunch(graph, stream_), "cudaGraphLaunch");
+  }
+
   /// The same launches as a graph: 3 us of a processor's time for a step instead of some 20.
-  void record(const Step& step, int networks, int rows) {
+  void record(const Step& step, int networks, int rows, Part part, cudaGraphExec_t& graph) {
+    if (!calls_.good()) return;
     cudaGraph_t recorded = nullptr;
     calls_(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-    launch(step, networks, rows);
+    launch(step, networks, rows, part, [] {});
     // Ends the recording whatever went wrong in it.
     const auto status = cudaStreamEndCapture(stream_, &recorded);
     calls_(status, "cudaStreamEndCapture");
-    if (calls_.good()) calls_(cudaGraphInstantiate(&graph_, recorded, 0), "cudaGraphInstantiate");
+    if (calls_.good()) calls_(cudaGraphInstantiate(&graph, recorded, 0), "cudaGraphInstantiate");
     if (recorded != nullptr) static_cast<void>(cudaGraphDestroy(recorded));
   }
 
   int device_;
   Calls calls_;
   cudaStream_t stream_ = nullptr;
-  cudaGraphExec_t graph_ = nullptr;
+  cudaGraphExec_t graphs_[3] = {};  ///< by Part
   std::vector<void*> memory_;
   char* next_ = nullptr;
   std::size_t left_ = 0;
@@ -190,15 +223,17 @@ class CudaTrainingDevice {
 
 class TrainingSession {
  public:
-  TrainingSession(int which, const std::vector<NetworkSource>& networks) : device(which), memory(device, networks) {}
+  TrainingSession(int which, const std::vector<NetworkSource>& networks, const BatchShare& share)
+      : device(which), memory(device, networks, share) {}
   CudaTrainingDevice device;
   TrainingMemory<CudaTrainingDevice> memory;
 };
 
 namespace {
 
-std::string create(int device, const std::vector<NetworkSource>& networks, TrainingSession*& session) {
-  auto fresh = std::make_unique<TrainingSession>(device, networks);
+std::string create(int device, const std::vector<NetworkSource>& networks, const BatchShare& share,
+                   TrainingSession*& session) {
+  auto fresh = std::make_unique<TrainingSession>(device, networks, share);
   const std::string problem = fresh->device.calls().problem();
   if (problem.empty()) session = fresh.release();
   return problem;
@@ -216,6 +251,15 @@ std::string begin_epoch(TrainingSession& session, int network, const EpochSource
 }
 std::string run(TrainingSession& session, int steps) {
   return with(session, [&](auto& memory) { memory.run(steps); });
+}
+std::string begin_step(TrainingSession& session) {
+  return with(session, [](auto& memory) { memory.begin_step(); });
+}
+SharedSums shared_sums(TrainingSession& session) {
+  return {session.memory.shared(), session.memory.shared_count(), session.device.stream()};
+}
+std::string end_step(TrainingSession& session) {
+  return with(session, [](auto& memory) { memory.end_step(); });
 }
 std::string validate(TrainingSession& session, const std::vector<int>& networks) {
   return with(session, [&](auto& memory) { memory.validate(networks); });
@@ -236,6 +280,7 @@ std::string measure(TrainingSession& session, int steps, std::vector<std::pair<s
 
 extern "C" const perfpipe::gpu::TrainingCudaTable* perfpipe_training_cuda() {
   using namespace perfpipe::gpu;
-  static const TrainingCudaTable table{create, begin_epoch, run, validate, read_progress, read, destroy, measure};
+  static const TrainingCudaTable table{create,   begin_epoch,   run,  begin_step, shared_sums, end_step,
+                                       validate, read_progress, read, destroy,    measure};
   return &table;
 }

@@ -5,6 +5,7 @@
 #include "model/gpu/training_view.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,17 +51,39 @@ struct NetworkTarget {
   float *weights = nullptr, *gradient = nullptr, *velocity = nullptr, *square = nullptr;  ///< [size]
 };
 
+/// Ranks that share the mini-batches of all networks of a session: each computes some of their shards.
+struct BatchShare {
+  int rank = 0, ranks = 1;
+  bool shared = false;  ///< steps are made by begin_step() and end_step(), not run()
+
+  int first_shard() const { return batch_shards * rank / ranks; }
+  int end_shard() const { return batch_shards * (rank + 1) / ranks; }
+};
+
+/// Where the ranks' shards meet, in the memory of each: the bits of its own shards, zeros for the others'. So the sum
+/// over the ranks, of whole numbers, is what all of them computed, to the bit.
+struct SharedSums {
+  std::int64_t* values = nullptr;
+  std::size_t count = 0;
+  void* stream = nullptr;  ///< the session's, for what comes between begin_step() and end_step()
+};
+
 class TrainingSession;
 
 /// GPU side of model/training_cuda.hpp (core/cuda_library.hpp). Functions return what went wrong, naming the operation;
 /// nothing if all went well. A session is used by one thread at a time.
 struct TrainingCudaTable {
   static constexpr const char* entry = "perfpipe_training_cuda";
-  std::string (*create)(int device, const std::vector<NetworkSource>& networks, TrainingSession*& session);
+  std::string (*create)(int device, const std::vector<NetworkSource>& networks, const BatchShare& share,
+                        TrainingSession*& session);
   /// Hands a network its draws. It waits at the end of the epoch.
   std::string (*begin_epoch)(TrainingSession& session, int network, const EpochSource& epoch);
-  /// Up to `steps` steps of all networks; waits for the last.
+  /// Up to `steps` steps of all networks; waits for the last. Not where ranks share the mini-batches.
   std::string (*run)(TrainingSession& session, int steps);
+  /// There a step is begin_step(), the sum of shared_sums() over the ranks, and end_step(). None of them waits.
+  std::string (*begin_step)(TrainingSession& session);
+  SharedSums (*shared_sums)(TrainingSession& session);
+  std::string (*end_step)(TrainingSession& session);
   /// Squared errors of some networks over their validation samples, into their Progress.
   std::string (*validate)(TrainingSession& session, const std::vector<int>& networks);
   /// `progress` [networks].

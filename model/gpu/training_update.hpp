@@ -1,6 +1,7 @@
 // The end of a step: weights move, losses and norms are summed, the network goes on to its next mini-batch.
 #pragma once
 
+#include "model/gpu/ordered_sum.hpp"
 #include "model/gpu/training_view.hpp"
 
 namespace perfpipe::gpu {
@@ -9,18 +10,24 @@ namespace perfpipe::gpu {
 constexpr int update_floats() { return 2 * (update_threads + warp_lanes); }
 constexpr int finish_floats() { return 2 * 2 * warp_lanes; }
 
-/// Sum of `count` numbers by 32 lanes of the first warp, then in order; the result is lane 0's.
-template <class Block, class At>
-PERFPIPE_DEVICE double ordered_sum(const Block& block, int count, double* partial, const At& at) {
+/// The shards' rows, which have come from all ranks, as one; they are left zero for the next step.
+template <class Block>
+PERFPIPE_DEVICE void add_shards(const Block& block, const Step& step) {
+  const NetworkView& net = step.networks[block.row()];
+  if (piece_of(net, step).whole <= 0) return;
+  const int row = net.sum_layout.floats;
+  const auto take = [](auto* at, int stride) {
+    auto sum = at[0];
+    for (int shard = 1; shard < batch_shards; ++shard) sum += at[shard * stride];
+    for (int shard = 0; shard < batch_shards; ++shard) at[shard * stride] = 0;
+    return sum;
+  };
   block.each_thread([&](int thread) {
-    if (thread >= warp_lanes) return;
-    double sum = 0.0;
-    for (int i = thread; i < count; i += warp_lanes) sum += at(i);
-    partial[thread] = sum;
+    const int first = net.sum_layout.filter_parts + block.index() * block.threads() + thread;
+    for (int i = first; i < row; i += block.blocks() * block.threads()) net.sums[i] = take(net.shards + i, row);
+    if (block.index() == 0 && thread == 0)
+      *reinterpret_cast<double*>(net.sums) = take(reinterpret_cast<double*>(net.shards), row / 2);
   });
-  double sum = 0.0;
-  for (int i = 0; i < warp_lanes; ++i) sum += partial[i];
-  return sum;
 }
 
 /// One of these moves 1024 weights, four a thread. For update_threads threads and update_floats().
@@ -28,7 +35,7 @@ template <class Block>
 PERFPIPE_DEVICE void update_weights(const Block& block, const Step& step) {
   const NetworkView& net = step.networks[block.row()];
   const int size = static_cast<int>(net.layout.size);
-  if (piece_of(net, step).count <= 0 || block.index() * update_weights_of_block >= size) return;
+  if (piece_of(net, step).whole <= 0 || block.index() * update_weights_of_block >= size) return;
   const Progress& progress = *net.progress;
   const float rate = net.epoch.rates[2 * progress.step], floor = net.epoch.rates[2 * progress.step + 1];
   auto* const squares = reinterpret_cast<double*>(block.shared());
@@ -76,9 +83,11 @@ template <class Block>
 PERFPIPE_DEVICE void finish_step(const Block& block, const Step& step) {
   const NetworkView& net = step.networks[block.row()];
   const Piece piece = piece_of(net, step);
-  if (piece.count <= 0) return;
+  if (piece.whole <= 0) return;
   auto* const partial = reinterpret_cast<double*>(block.shared());
-  const double loss = ordered_sum(block, piece.count, partial, [&](int i) { return net.at.squared_errors[i]; });
+  const double loss = step.validating
+                          ? ordered_sum(block, piece.count, partial, [&](int i) { return net.at.squared_errors[i]; })
+                          : *reinterpret_cast<const double*>(net.sums);
   const int blocks = step.validating ? 0 : update_blocks(static_cast<int>(net.layout.size));
   const double norm = ordered_sum(block, blocks, partial + warp_lanes, [&](int i) { return net.at.squared_norms[i]; });
   block.each_thread([&](int thread) {

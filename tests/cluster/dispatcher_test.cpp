@@ -112,28 +112,6 @@ TEST(Ranks, TasksOfAKindAreHandedOutTogetherWhenAllAreReady) {
     EXPECT_EQ(outcomes[i].status, i == 4 ? TaskStatus::failed : TaskStatus::done) << i;
 }
 
-TEST(ChainCosts, AreThatOfATaskAndOfTheCostliestBehindIt) {
-  std::vector<GraphTask> graph{task(1), task(2), task(4, {0}), task(8, {0, 1}), task(16, {2}), task(3)};
-  EXPECT_EQ(chain_costs(graph), (std::vector<double>{21, 10, 20, 8, 16, 3}));
-  graph[2].done = true;
-  EXPECT_EQ(chain_costs(graph), (std::vector<double>{17, 10, 16, 8, 16, 3})) << "what is done costs nothing";
-}
-
-TEST(RanksToShare, AreAPowerOfTwoForEachPendingTask) {
-  EXPECT_EQ(ranks_to_share(4, 44, 8, 0), 1) << "more tasks than ranks: one each";
-  EXPECT_EQ(ranks_to_share(4, 4, 8, 0), 2);
-  EXPECT_EQ(ranks_to_share(4, 3, 8, 0), 2);
-  EXPECT_EQ(ranks_to_share(4, 1, 8, 0), 4) << "no more than may share it";
-  EXPECT_EQ(ranks_to_share(4, 1, 3, 0), 2);
-  EXPECT_EQ(ranks_to_share(4, 1, 1, 0), 1);
-}
-
-TEST(RanksToShare, WaitsForRanksThatWillSoonBeFree) {
-  EXPECT_EQ(ranks_to_share(4, 4, 1, 7), 0);
-  EXPECT_EQ(ranks_to_share(4, 4, 2, 6), 2) << "enough are here";
-  EXPECT_EQ(ranks_to_share(4, 8, 1, 7), 1) << "one each, however long one waits";
-}
-
 TEST(Dispatcher, SharesTheLastTasksAmongTheRanks) {
   // As many ranks as there are, up to four, compute one task together; all of them see one group.
   GraphTask shared = task(1);

@@ -1,19 +1,76 @@
 #include "tests/cluster/false_nccl.hpp"
 
+#include <atomic>
 #include <cstring>
+#include <fcntl.h>
 #include <functional>
-#include <vector>
+#include <stdexcept>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace perfpipe::false_nccl {
 namespace {
 
 constexpr int remote_error = 6;
 constexpr int polls_until_done = 3;  // "in progress" is seen, and waited for
+constexpr std::size_t most_bytes = std::size_t{4} << 20;
+
+/// What each rank has put into a sum, in memory that the ranks of this machine share: nobody waits for a rank that does
+/// not come. Two slots for each rank, as one may be a sum ahead of another.
+class Board {
+ public:
+  explicit Board(Communicator& ranks) : bytes_(static_cast<std::size_t>(2 * ranks.size()) * sizeof(Slot)) {
+    const std::string mine = "/perfpipe-false-nccl-" + std::to_string(::getpid());
+    const std::string name = ranks.broadcast(mine, 0, "false NCCL");
+    if (ranks.rank() == 0) open(name, O_CREAT | O_EXCL | O_RDWR);
+    ranks.barrier("false NCCL");
+    if (ranks.rank() != 0) open(name, O_RDWR);
+    ranks.barrier("false NCCL");
+    if (ranks.rank() == 0) ::shm_unlink(name.c_str());
+  }
+  ~Board() { ::munmap(slots_, bytes_); }
+  Board(const Board&) = delete;
+  Board& operator=(const Board&) = delete;
+
+  void put(int rank, std::uint64_t sum, const void* values, std::size_t bytes) {
+    if (bytes > most_bytes) throw std::runtime_error("false NCCL: too much at once");
+    Slot& slot = at(rank, sum);
+    std::memcpy(slot.values, values, bytes);
+    slot.sum.store(sum, std::memory_order_release);
+  }
+  /// null: that rank has not come to this sum.
+  const char* values(int rank, std::uint64_t sum) {
+    const Slot& slot = at(rank, sum);
+    return slot.sum.load(std::memory_order_acquire) == sum ? slot.values : nullptr;
+  }
+
+ private:
+  struct Slot {
+    std::atomic<std::uint64_t> sum;  ///< the number of the sum that this is for; from 1
+    alignas(64) char values[most_bytes];
+  };
+  Slot& at(int rank, std::uint64_t sum) { return slots_[static_cast<std::uint64_t>(2 * rank) + sum % 2]; }
+  void open(const std::string& name, int flags) {
+    const int file = ::shm_open(name.c_str(), flags, 0600);
+    void* const memory = file < 0 || ::ftruncate(file, static_cast<off_t>(bytes_)) != 0
+                             ? MAP_FAILED
+                             : ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (file >= 0) ::close(file);
+    if (memory == MAP_FAILED) throw std::runtime_error("false NCCL: no shared memory");
+    slots_ = static_cast<Slot*>(memory);
+  }
+
+  std::size_t bytes_;
+  Slot* slots_ = nullptr;
+};
 
 /// All that this rank's false NCCL knows. One communicator at a time.
 struct State {
-  std::unique_ptr<Communicator> ranks;
+  int rank = 0, ranks = 1;
+  std::unique_ptr<Board> board;
+  std::uint64_t sums = 0;  ///< begun
   Fault fault;
+  SumsCome come = SumsCome::with_wait;
   Counts counts;
   bool gone = false;               ///< aborted or destroyed
   int busy = 0;                    ///< polls until the last call is done
@@ -25,7 +82,9 @@ struct State {
 State state;
 int handle = 0;  // what a communicator points to
 
-bool faulty(Call call, Fault::Kind kind) { return state.fault.call == call && state.fault.kind == kind; }
+bool faulty(Call call, Fault::Kind kind) {
+  return state.fault.call == call && state.fault.kind == kind && state.counts.all_reduce >= state.fault.sums_before;
+}
 
 int start(Call call) {
   if (state.gone) ++state.counts.calls_after_abort;
@@ -38,18 +97,17 @@ int start(Call call) {
 
 template <class T, class Reduce>
 void start_sum(T* values, std::size_t count, const Reduce& reduce) {
-  const std::string mine(reinterpret_cast<const char*>(values), count * sizeof(T));
-  for (int other = 0; other < state.ranks->size(); ++other)
-    if (other != state.ranks->rank()) state.ranks->send(other, mine, "false NCCL");
-  // From each rank in turn: what a faster one sends for the next sum stays for later.
+  state.board->put(state.rank, ++state.sums, values, count * sizeof(T));
   state.sum = [values, count, reduce, next = 0]() mutable {
-    for (; next < state.ranks->size(); ++next) {
-      if (next == state.ranks->rank()) continue;
-      const auto part = state.ranks->try_receive(next, "false NCCL");
-      if (!part) return false;
-      std::vector<T> theirs(count);
-      std::memcpy(theirs.data(), part->bytes.data(), part->bytes.size());
-      for (std::size_t i = 0; i < count; ++i) values[i] = reduce(values[i], theirs[i]);
+    for (; next < state.ranks; ++next) {
+      if (next == state.rank) continue;
+      const char* const theirs = state.board->values(next, state.sums);
+      if (theirs == nullptr) return false;
+      for (std::size_t i = 0; i < count; ++i) {
+        T one;
+        std::memcpy(&one, theirs + i * sizeof(T), sizeof(T));
+        values[i] = reduce(values[i], one);
+      }
     }
     return true;
   };
@@ -83,13 +141,19 @@ int async_error(void*, int* result) {
   if (state.counts.all_reduce > 0 && faulty(Call::async_error, Fault::Kind::error)) return remote_error;
   if (state.busy > 0) --state.busy;
   *result = state.busy > 0 ? nccl_in_progress : state.busy_result;
+  if (state.come == SumsCome::with_call && state.sum) {
+    if (!state.sum())
+      *result = nccl_in_progress;
+    else
+      state.sum = nullptr;
+  }
   // An error that comes while the sum runs on the GPU, or ends it.
   if (state.stream_asked && faulty(Call::async_error, Fault::Kind::later_error)) *result = remote_error;
   return nccl_success;
 }
 int all_reduce(void* values, std::size_t count, NcclReduction reduction, void*, void*) {
-  ++state.counts.all_reduce;
   const int result = start(Call::all_reduce);
+  ++state.counts.all_reduce;
   if (result != nccl_in_progress) return result;
   if (reduction == NcclReduction::sum_of_int64)
     start_sum(static_cast<std::int64_t*>(values), count, [](std::int64_t a, std::int64_t b) { return a + b; });
@@ -125,9 +189,12 @@ StreamState stream_state(void*, std::string& words) {
 
 }  // namespace
 
-void reset(Communicator& ranks, Fault fault) {
+void reset(Communicator& ranks, Fault fault, SumsCome come) {
   state = State{};
-  state.ranks = ranks.split(0, "false NCCL");
+  state.come = come;
+  state.rank = ranks.rank();
+  state.ranks = ranks.size();
+  state.board = std::make_unique<Board>(ranks);
   state.fault = fault;
 }
 void release() { state = State{}; }

@@ -136,6 +136,30 @@ TEST_F(WithFalseGpus, StagesComputeOnThem) {
   EXPECT_NE(file_bytes(folder_ / "fast" / map), file_bytes(folder_ / "maps" / map));
 }
 
+TEST_F(WithFalseGpus, RanksShareATrainingWithTheBitsOfOne) {
+  write_small_cohort(folder_);
+  folder_.write(
+      "training.yaml",
+      "output: one\ncohort: cohort\nstages: [import, interpolation, aif, bsvd_targets, binning: {samples: 40}, "
+      "training: {parameters: [cbf], epochs: 2}]\nparallel: {device: cuda}\n");
+  EXPECT_TRUE(ended(run({"A:9"}, {"training.yaml"}), 0));
+  const auto expected = results_in(folder_ / "one");
+  // One of three networks is gone.
+  const auto without_one = [&](const std::string& output) {
+    fs::copy(folder_ / "one", folder_ / output, fs::copy_options::recursive);
+    EXPECT_TRUE(fs::remove(folder_ / output / "store/training/fold-sub-01_cbf.h5"));
+    return std::vector<std::string>{"training.yaml", "--output", output};
+  };
+  const std::string four = "A:9 B:9 C:9 D:9";
+  EXPECT_TRUE(ended(run({four, four, four, four}, without_one("shared")), 0,
+                    {"training/fold-sub-01_cbf: shared by 4 GPUs, MPI through the host: rank 0: there is a false"}));
+  EXPECT_TRUE(same_results(expected, results_in(folder_ / "shared")));
+  const auto crowded = run({"A:9", "A:9"}, without_one("crowded"));
+  EXPECT_TRUE(ended(crowded, 0, {"2 ranks on 1 GPU"}));
+  EXPECT_EQ(crowded.err.find("shared by"), std::string::npos) << "ranks on one GPU only wait for each other";
+  EXPECT_TRUE(same_results(expected, results_in(folder_ / "crowded")));
+}
+
 TEST_F(WithFalseGpus, TheDoctorTriesThem) {
   const auto sound = run({"A:9 B:9", "A:9 B:9"}, {"doctor"});
   EXPECT_TRUE(ended(sound, 0));

@@ -1,6 +1,7 @@
 // A false libperfpipe_cuda.so: put beside a copy of the executable it makes it see GPUs that are not there. They are
 // named in PERFPIPE_FALSE_GPUS as "A:9 B:9" (UUID and major compute capability); "A:9!" does not compute. The kernels
 // of model/ run on the host.
+#include "cluster/cuda_copies.hpp"
 #include "cluster/cuda_devices.hpp"
 #include "cluster/nccl.hpp"
 #include "tests/model/gpu/host_dense.hpp"
@@ -8,6 +9,7 @@
 #include "tests/model/gpu/host_training.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 namespace perfpipe {
@@ -41,6 +43,12 @@ std::string try_out(int device) {
 }
 int version() { return 13000; }
 
+std::string copy(void* to, const void* from, std::size_t bytes, void*) {
+  std::memcpy(to, from, bytes);
+  return "";
+}
+std::string wait(void*) { return ""; }
+
 const std::string& no_nccl() {
   static const std::string reason = "there is a false library only";
   return reason;
@@ -51,6 +59,11 @@ const std::string& no_nccl() {
 
 extern "C" const perfpipe::CudaDeviceTable* perfpipe_cuda_devices() {
   static const perfpipe::CudaDeviceTable table{perfpipe::list, perfpipe::try_out, perfpipe::version, perfpipe::version};
+  return &table;
+}
+
+extern "C" const perfpipe::CudaCopyTable* perfpipe_cuda_copies() {
+  static const perfpipe::CudaCopyTable table{perfpipe::copy, perfpipe::copy, perfpipe::wait};
   return &table;
 }
 

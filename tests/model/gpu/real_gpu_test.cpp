@@ -106,8 +106,8 @@ TEST_F(ModelOnGpu, TrainingHasTheBitsOfTheSameKernelsOnTheHost) {
   for (const auto& recipe :
        {shorter(paper(Parameter::mtt), 20), shorter(paper(Parameter::cbf), 20), shorter(modern(Parameter::cbv), 20)}) {
     const Sets sets(recipe.parameter, 50);
-    const auto found = train_together({job(recipe, sets)}, 0).front();
-    const auto expected = train_together({job(recipe, sets)}, 0, gpu::host_training_table(), 3).front();
+    const auto found = train_together({job(recipe, sets)}, {}).front();
+    const auto expected = train_together({job(recipe, sets)}, {}, gpu::host_training_table(), 3).front();
     ASSERT_EQ(found.failure, nullptr);
     EXPECT_EQ(found.result.state.weights, expected.result.state.weights) << name(recipe.parameter);
     for (std::size_t e = 0; e < found.result.epochs.size(); ++e) {
@@ -124,7 +124,7 @@ TEST_F(ModelOnGpu, GradientsAreTheCpusUpToRounding) {
     recipe.epochs = 1;
     recipe.batch = 200;
     const auto expected = train(recipe, sets.train, sets.validate);
-    const auto found = train_together({job(recipe, sets)}, 0).front().result;
+    const auto found = train_together({job(recipe, sets)}, {}).front().result;
     expect_near(p, found.state.optimiser.velocity, expected.state.optimiser.velocity, 1e-5);
   }
 }
@@ -132,12 +132,12 @@ TEST_F(ModelOnGpu, GradientsAreTheCpusUpToRounding) {
 TEST_F(ModelOnGpu, NetworksTogetherHaveTheBitsOfOneAlone) {
   const Recipe first = paper(Parameter::mtt), second = paper(Parameter::cbf), third = modern(Parameter::tmax);
   const Sets few(Parameter::mtt, 700), many(Parameter::cbf, 1100, 300), other(Parameter::tmax, 650, 0);
-  const auto together = train_together({job(first, few), job(second, many), job(third, other)}, 0);
-  const auto again = train_together({job(third, other), job(first, few), job(second, many)}, 0);
+  const auto together = train_together({job(first, few), job(second, many), job(third, other)}, {});
+  const auto again = train_together({job(third, other), job(first, few), job(second, many)}, {});
   for (const auto& outcome : together) ASSERT_EQ(outcome.failure, nullptr);
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_EQ(together[i].result.state.weights, again[(i + 1) % 3].result.state.weights);
-  EXPECT_EQ(together[0].result.state.weights, train_together({job(first, few)}, 0).front().result.state.weights);
+  EXPECT_EQ(together[0].result.state.weights, train_together({job(first, few)}, {}).front().result.state.weights);
 }
 
 }  // namespace

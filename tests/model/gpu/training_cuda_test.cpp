@@ -14,7 +14,7 @@ namespace perfpipe {
 namespace {
 
 std::vector<TrainingOutcome> on_host(std::vector<TrainingJob> jobs) {
-  return train_together(std::move(jobs), 0, gpu::host_training_table(), 3);
+  return train_together(std::move(jobs), {0, nullptr, 2}, gpu::host_training_table(), 3);
 }
 
 TrainingResult alone(const Recipe& recipe, const Sets& sets) {
@@ -168,7 +168,7 @@ TEST(CudaTraining, AnOperationThatFailsIsNamed) {
   const Recipe recipe = paper(Parameter::mtt);
   const Sets sets(Parameter::mtt, 20);
   try {
-    train_together({job(recipe, sets)}, 1, table, 3);
+    train_together({job(recipe, sets)}, {1}, table, 3);
     ADD_FAILURE();
   } catch (const DeviceError& error) {
     EXPECT_NE(std::string(error.what()).find("GPU 1, training: cudaGraphLaunch: broken"), std::string::npos)
