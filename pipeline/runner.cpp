@@ -1,6 +1,5 @@
 #include "pipeline/runner.hpp"
 
-#include "cluster/device_communicators.hpp"
 #include "cluster/dispatcher.hpp"
 #include "core/atomic_file.hpp"
 #include "core/kept_arrays.hpp"
@@ -12,12 +11,11 @@
 #include "pipeline/output_folder.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/reuse.hpp"
+#include "pipeline/task_runner.hpp"
 #include "pipeline/threads_of_rank.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <sys/resource.h>
 
 #include <fmt/format.h>
 
@@ -51,34 +49,6 @@ void print_plan(const Job& job, const std::vector<PlannedTask>& plan, const std:
                artifact_path(job.output, task.info).string());
   }
   fmt::print("{} tasks: {} to run, {} reused\n", plan.size(), plan.size() - reused, reused);
-}
-
-/// Why a task failed, beside where its artifact would be: ranks that make do without it read it there.
-fs::path failure_path(const fs::path& output, const TaskInfo& task) {
-  return artifact_path(output, task).replace_extension(".failed");
-}
-
-std::string failure_reason(const fs::path& output, const TaskInfo& task) {
-  std::ifstream file(failure_path(output, task), std::ios::binary);
-  const std::string reason{std::istreambuf_iterator<char>(file), {}};
-  return reason.empty() ? "its inputs failed" : reason;
-}
-
-/// Time that all threads of this process have computed so far.
-double processor_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-/// The most memory that this process has held so far.
-long peak_mebibytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss >> 10;
 }
 
 class JobRun {
@@ -173,11 +143,11 @@ class JobRun {
       std::sort(task.inputs.begin(), task.inputs.end());
       task.inputs.erase(std::unique(task.inputs.begin(), task.inputs.end()), task.inputs.end());
       task.done = reuse[i] == '1';
-      task.accepts_failed_inputs = stage_of(plan_[i]).accepts_failed_inputs();
-      task.together = stage_of(plan_[i]).together(info_.device);
+      task.accepts_failed_inputs = stage_of(job_, plan_[i]).accepts_failed_inputs();
+      task.together = stage_of(job_, plan_[i]).together(info_.device);
       // Ranks that share a GPU would wait for each other at each step, where one alone is as fast.
       const bool crowded = task.together > 1 && here_.placement.most_ranks_on_one_gpu > 1;
-      task.max_ranks = crowded ? 1 : stage_of(plan_[i]).max_ranks(plan_[i].info);
+      task.max_ranks = crowded ? 1 : stage_of(job_, plan_[i]).max_ranks(plan_[i].info);
       task.kind = plan_[i].stage;
       if (!task.done) cost += task.cost;
       graph.push_back(std::move(task));
@@ -196,11 +166,12 @@ class JobRun {
     }
     DispatchHooks hooks;
     hooks.stop_requested = stop_signal_received;
+    TaskRunner runner({job_, comm_, log_, info_, here_.gpu, inputs_.cohort, plan_});
     hooks.execute = [&](int task, const std::vector<int>& failed, Communicator* group) {
-      return execute(plan_[static_cast<std::size_t>(task)], failed, group);
+      return runner.execute(plan_[static_cast<std::size_t>(task)], failed, group);
     };
     hooks.execute_together = [&](const std::vector<int>& tasks, const std::vector<std::vector<int>>& failed) {
-      return execute_together(tasks, failed);
+      return runner.execute_together(tasks, failed);
     };
     hooks.started = [&](int task, int rank) {
       progress->started(plan_[static_cast<std::size_t>(task)].info.id(), rank);
@@ -214,132 +185,6 @@ class JobRun {
                                                                  : "");
     };
     return run_graph(comm_, graph, hooks);
-  }
-
-  const Stage& stage_of(const PlannedTask& task) const {
-    return *job_.stages[static_cast<std::size_t>(task.stage)].stage;
-  }
-
-  /// A task that this rank has begun.
-  struct OpenTask {
-    const PlannedTask& task;
-    Communicator* group;
-    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-    double processor_before = processor_seconds();
-    bool reused = false;
-    std::unique_ptr<ArtifactWriter> output = nullptr;
-    std::unique_ptr<StageContext> context = nullptr;
-
-    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
-  };
-
-  void open(OpenTask& open, const std::vector<int>& failed) {
-    const auto& task = open.task;
-    std::vector<std::string> missing;
-    for (int input : failed) missing.push_back(plan_[static_cast<std::size_t>(input)].info.id());
-    if (is_done_without(task, missing, job_.output)) {
-      log_.event("task reused", {{"task", task.info.id()}, {"without", missing}});
-      open.reused = true;
-      return;
-    }
-    std::vector<TaskInput> inputs;
-    std::vector<FailedInput> failures;
-    for (const auto& input : task.inputs) {
-      const auto& source = plan_[static_cast<std::size_t>(input.task)].info;
-      if (std::find(failed.begin(), failed.end(), input.task) != failed.end())
-        failures.push_back({source, input.port, failure_reason(job_.output, source)});
-      else
-        inputs.push_back({source, artifact_path(job_.output, source), input.port});
-    }
-    if (task.info.scope != Scope::patient) drop_kept_arrays();  // they are the patients' curves
-    open.output = std::make_unique<ArtifactWriter>(artifact_path(job_.output, task.info),
-                                                   key_without(task.key, missing), task.made_from);
-    TaskRun run{artifact_path(job_.output, task.info), task.made_from, missing, open.group};
-    if (info_.device.cuda && open.group != nullptr)
-      run.gpus_of_group = [this, &task, group = open.group] { return gpus_of(*group, task.info.id()); };
-    open.context = std::make_unique<StageContext>(
-        task.info, info_, inputs_.cohort,
-        StoreView(task.info.id(), task.info.held_out, std::move(inputs), std::move(failures)), *open.output, log_,
-        stop_signal_received, std::move(run));
-  }
-
-  /// The GPUs of ranks that share a task, by the best way that there is between them.
-  std::unique_ptr<DeviceCommunicator> gpus_of(Communicator& group, const std::string& task) {
-    std::string how;
-    auto gpus = make_device_communicator(group, {info_.device.index, here_.gpu}, how);
-    if (group.rank() == 0) log_.info(fmt::format("{}: shared by {} GPUs, {}", task, group.size(), how));
-    return gpus;
-  }
-
-  TaskOutcome execute(const PlannedTask& task, const std::vector<int>& failed, Communicator* group) {
-    log_.event("task started", {{"task", task.info.id()}});
-    OpenTask one{task, group};
-    return conclude(one, [&] {
-      open(one, failed);
-      if (!one.reused) stage_of(task).run(*one.context);
-    });
-  }
-
-  std::vector<TaskOutcome> execute_together(const std::vector<int>& tasks,
-                                            const std::vector<std::vector<int>>& failed) {
-    std::vector<std::unique_ptr<OpenTask>> all;
-    std::vector<StageContext*> contexts;
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-      all.emplace_back(new OpenTask{plan_[static_cast<std::size_t>(tasks[i])], nullptr});
-      log_.event("task started", {{"task", all[i]->task.info.id()}, {"together_with", tasks.size() - 1}});
-      open(*all[i], failed[i]);
-      if (!all[i]->reused) contexts.push_back(all[i]->context.get());
-    }
-    const auto thrown =
-        contexts.empty() ? std::vector<std::exception_ptr>() : stage_of(all.front()->task).run_together(contexts);
-    std::vector<TaskOutcome> outcomes;
-    std::size_t next = 0;
-    for (auto& one : all) {
-      outcomes.push_back(conclude(*one, [&] {
-        if (one->reused) return;
-        if (const auto& failure = thrown.at(next++)) std::rethrow_exception(failure);
-      }));
-      one->context.reset();
-    }
-    return outcomes;
-  }
-
-  /// Does the task's work, commits its artifact, and tells how it ended. Throws what ends the whole job.
-  TaskOutcome conclude(OpenTask& open, const std::function<void()>& work) {
-    const auto& task = open.task;
-    Communicator* const group = open.group;
-    try {
-      work();
-      if (open.reused) return {TaskStatus::done, "", open.seconds(), comm_.rank()};
-      if (open.context->is_first_of_group()) {
-        open.output->commit(info_.threads);
-        open.context->remove_state();
-        std::error_code ignored;
-        fs::remove(failure_path(job_.output, task.info), ignored);
-      }
-    } catch (const TaskFailure& failure) {
-      if (group == nullptr || group->rank() == 0) {
-        log_.error(fmt::format("{}: {}", task.info.id(), failure.what()));
-        write_file_atomically(failure_path(job_.output, task.info), failure.what());
-      }
-      return {TaskStatus::failed, failure.what(), open.seconds(), comm_.rank()};
-    } catch (const Stopped&) {
-      return {TaskStatus::not_run, "stopped", open.seconds(), comm_.rank()};
-    } catch (const Error& error) {
-      // What only the work itself could find wrong with a patient (no artery in sight) is skipped as the checks skip.
-      if (error.code() == ExitCode::input && task.info.scope == Scope::patient && job_.cohort.on_error == "skip") {
-        log_.error(fmt::format("{}: {}", task.info.id(), error.what()));
-        write_file_atomically(failure_path(job_.output, task.info), error.what());
-        return {TaskStatus::failed, error.what(), open.seconds(), comm_.rank()};
-      }
-      log_.event("job failed", {{"task", task.info.id()}, {"message", error.what()}});
-      throw Error(error.code(), fmt::format("{}: {}", task.info.id(), error.what()));
-    }
-    log_.event("task done", {{"task", task.info.id()},
-                             {"seconds", open.seconds()},
-                             {"processor_seconds", processor_seconds() - open.processor_before},
-                             {"peak_mebibytes", peak_mebibytes()}});
-    return {TaskStatus::done, "", open.seconds(), comm_.rank()};
   }
 
   /// Manifest, last words for the user, exit code. Rank 0.
