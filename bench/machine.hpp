@@ -64,6 +64,10 @@ std::vector<MatrixProduct> matrix_products();
 /// Multiply-adds per second of the fastest library on one core: the least time of `rounds` products of each.
 double sgemm_rate(int rounds = 60);
 
+/// Multiply-adds per second of each of so many cores that compute at once, by the library that is fastest on one: often
+/// less than one core's that computes alone. The best of `rounds`.
+double sgemm_rate_together(int cores, int rounds = 5);
+
 /// Bytes per second that a copy reads and writes together (2 x the copied size): the least time of `rounds` copies of
 /// 64 MB.
 double copy_bandwidth(int rounds = 8);
