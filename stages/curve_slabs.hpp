@@ -61,27 +61,26 @@ class CurveSlabs {
     const auto read = [&](std::int64_t z, std::int64_t count) {
       return tissue_.read_slices("tissue_curves", z, count);
     };
-    for_each_slab(
-        dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, const Slices& slab) {
-          const auto curve_of = [&](std::size_t v) {
-            const auto length = static_cast<std::size_t>(samples());
-            return std::span(slab).subspan(v * length, length);
-          };
-          const auto flags =
-              std::span(inside).subspan(static_cast<std::size_t>(z * plane), static_cast<std::size_t>(count * plane));
-          areas.resize(flags.size());
-          parallel_sums(flags.size(), static_cast<std::size_t>(plane), threads_, total,
-                        [&](std::size_t begin, std::size_t end, std::span<double> sums) {
-                          for (std::size_t v = begin; v < end; ++v) {
-                            if (flags[v] == 0) continue;
-                            const auto curve = curve_of(v);
-                            areas[v] = curve_area(curve);
-                            for (std::size_t t = 0; t < sums.size(); ++t) sums[t] += curve[t];
-                          }
-                        });
-          for (std::size_t v = 0; v < flags.size(); ++v)
-            if (flags[v] != 0) visit(z * plane + static_cast<std::int64_t>(v), curve_of(v), areas[v]);
-        });
+    for_each_slab(dims_[0], step_, threads_, read, [&](std::int64_t z, std::int64_t count, const Slices& slab) {
+      const auto curve_of = [&](std::size_t v) {
+        const auto length = static_cast<std::size_t>(samples());
+        return std::span(slab).subspan(v * length, length);
+      };
+      const auto flags =
+          std::span(inside).subspan(static_cast<std::size_t>(z * plane), static_cast<std::size_t>(count * plane));
+      areas.resize(flags.size());
+      parallel_sums(flags.size(), static_cast<std::size_t>(plane), threads_, total,
+                    [&](std::size_t begin, std::size_t end, std::span<double> sums) {
+                      for (std::size_t v = begin; v < end; ++v) {
+                        if (flags[v] == 0) continue;
+                        const auto curve = curve_of(v);
+                        areas[v] = curve_area(curve);
+                        for (std::size_t t = 0; t < sums.size(); ++t) sums[t] += curve[t];
+                      }
+                    });
+      for (std::size_t v = 0; v < flags.size(); ++v)
+        if (flags[v] != 0) visit(z * plane + static_cast<std::int64_t>(v), curve_of(v), areas[v]);
+    });
     return total;
   }
 
