@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 namespace perfpipe {
@@ -22,10 +23,13 @@ PERFPIPE_SIMD std::int32_t largest_magnitude_bits(const float* values, std::size
 
 }  // namespace
 
-bool all_finite(std::span<const float> values) {
-  return largest_magnitude_bits(values.data(), values.size()) <
-         std::bit_cast<std::int32_t>(std::numeric_limits<float>::infinity());
+double largest_magnitude(std::span<const float> values) {
+  const auto bits = largest_magnitude_bits(values.data(), values.size());
+  constexpr auto infinity = std::bit_cast<std::int32_t>(std::numeric_limits<float>::infinity());
+  return bits >= infinity ? std::numeric_limits<double>::infinity() : static_cast<double>(std::bit_cast<float>(bits));
 }
+
+bool all_finite(std::span<const float> values) { return std::isfinite(largest_magnitude(values)); }
 
 void add_to(std::span<double> sum, std::span<const float> values) { add(sum.data(), values.data(), sum.size()); }
 

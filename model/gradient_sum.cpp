@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 namespace perfpipe {
@@ -17,13 +15,6 @@ namespace {
 constexpr int part_bits = 24;
 constexpr float part = 1 << part_bits;
 static_assert(gradient_shards <= 8);
-
-PERFPIPE_SIMD std::uint32_t largest_bits(const float* values, std::size_t count) {
-  std::uint32_t largest = 0;
-  for (std::size_t i = 0; i < count; ++i)
-    largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i]) << 1 >> 1);
-  return largest;
-}
 
 struct Parts {
   simd::IntLanes whole{}, rest{};
@@ -74,12 +65,6 @@ PERFPIPE_SIMD void from_fixed(const std::int64_t* fixed, std::size_t size, doubl
 }
 
 }  // namespace
-
-double largest_magnitude(std::span<const float> values) {
-  const auto bits = largest_bits(values.data(), values.size());
-  constexpr auto infinity = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  return bits >= infinity ? std::numeric_limits<double>::infinity() : static_cast<double>(std::bit_cast<float>(bits));
-}
 
 void GradientSum::sum(std::span<const float> shards, double largest, Communicator* group, std::span<float> total) {
   const std::size_t size = total.size(), count = size == 0 ? 0 : shards.size() / size;

@@ -13,9 +13,6 @@ namespace perfpipe {
 /// a training. The weights depend on it: another number gives another rounding.
 inline constexpr std::int64_t gradient_shards = 4;
 
-/// The largest magnitude among the values; infinity if one is not finite.
-double largest_magnitude(std::span<const float> values);
-
 /// Sums shards' gradients as fixed-point integers of a common scale: integer sums are associative. The scale is the
 /// power of two that leaves room for all shards of this magnitude, so that 48 bits are below the largest value: 24 more
 /// than a float has.

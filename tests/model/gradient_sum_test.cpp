@@ -1,5 +1,6 @@
 #include "model/gradient_sum.hpp"
 
+#include "core/arrays.hpp"
 #include "core/random.hpp"
 
 #include <algorithm>
