@@ -1,13 +1,13 @@
 #include "model/weights.hpp"
 
 #include "core/error.hpp"
+#include "tests/temp_folder.hpp"
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <stdexcept>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -39,17 +39,10 @@ std::string one_tensor(const std::string& fields, const std::string& data = eigh
   return file_of("{\"a\":{" + fields + "}}", data);
 }
 
-class TemporaryFolder : public testing::Test {
+class WeightFiles : public testing::Test {
  protected:
-  void SetUp() override {
-    path_ = std::filesystem::temp_directory_path() / ("perfpipe_weights_" + std::to_string(::getpid()));
-    std::filesystem::create_directories(path_);
-  }
-  void TearDown() override { std::filesystem::remove_all(path_); }
-  std::filesystem::path path_;
+  TempFolder folder_;
 };
-
-using WeightFiles = TemporaryFolder;
 
 TEST_F(WeightFiles, AreReadBackAsTheyWereWritten) {
   WeightFile file;
@@ -57,8 +50,7 @@ TEST_F(WeightFiles, AreReadBackAsTheyWereWritten) {
   file.tensors = {
       {"b.weight", {2, 3}, {1.0f, -2.5f, 3e-39f, 4.0f, 5.0f, 1e30f}}, {"a.bias", {1}, {0.1f}}, {"none", {0, 4}, {}}};
   const auto bytes = to_safetensors(file);
-  const auto path = path_ / "w.safetensors";
-  std::ofstream(path, std::ios::binary) << bytes;
+  const auto path = folder_.write("w.safetensors", bytes);
   const auto read = read_safetensors(path);
   EXPECT_EQ(read.metadata, file.metadata);
   ASSERT_EQ(read.tensors.size(), 3u);
@@ -71,14 +63,14 @@ TEST_F(WeightFiles, AreReadBackAsTheyWereWritten) {
 }
 
 TEST_F(WeightFiles, ThatAreNoFileAreRefused) {
-  EXPECT_THROW(read_safetensors(path_), InputError);
-  EXPECT_THROW(read_safetensors(path_ / "missing"), InputError);
-  std::filesystem::create_symlink(path_ / "missing", path_ / "dangling");
-  EXPECT_THROW(read_safetensors(path_ / "dangling"), InputError);
+  EXPECT_THROW(read_safetensors(folder_.path()), InputError);
+  EXPECT_THROW(read_safetensors(folder_ / "missing"), InputError);
+  std::filesystem::create_symlink(folder_ / "missing", folder_ / "dangling");
+  EXPECT_THROW(read_safetensors(folder_ / "dangling"), InputError);
 }
 
 TEST_F(WeightFiles, AboveTheCapAreRefusedBeforeTheyAreRead) {
-  const auto path = path_ / "large";
+  const auto path = folder_ / "large";
   std::ofstream(path, std::ios::binary) << "x";
   std::filesystem::resize_file(path, max_weight_file_bytes + 1);
   EXPECT_THROW(read_safetensors(path), InputError);

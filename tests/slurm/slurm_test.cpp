@@ -3,6 +3,7 @@
 #include "tests/e2e/job_files.hpp"
 
 #include <functional>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -127,13 +128,13 @@ class Slurm : public testing::Test {
       let_go = restarts;
     return state;
   }
-  /// Waits for the job's end, its state is returned.
+  /// Waits for the job's end, its state is returned. Any state that is not an end is waited out: beside PENDING and
+  /// RUNNING Slurm has a dozen that last for moments (CONFIGURING, SIGNALING, COMPLETING, REQUEUED ...).
   static std::string end_of(const std::string& job) {
+    static const std::set<std::string> ends{"COMPLETED", "FAILED",    "CANCELLED",     "TIMEOUT", "NODE_FAIL",
+                                            "PREEMPTED", "BOOT_FAIL", "OUT_OF_MEMORY", "DEADLINE"};
     std::string state;
-    wait_until(90.0, [&] {
-      state = state_of(job);
-      return state != "PENDING" && state != "RUNNING" && state != "COMPLETING" && state != "CONFIGURING";
-    });
+    wait_until(90.0, [&] { return ends.contains(state = state_of(job)); });
     return state;
   }
   static std::string said() { return file_bytes(*folder / "slurm.out"); }
