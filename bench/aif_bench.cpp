@@ -48,13 +48,8 @@ std::vector<float> largest(const std::vector<float>& curves, double share) {
 void search(benchmark::State& state, double share,
             std::vector<std::int64_t> (*select)(std::span<const float>, std::int64_t)) {
   const auto& curves = volume();
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds =
-        seconds_of([&] { benchmark::DoNotOptimize(select(largest(curves, share), samples).size()); });
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least =
+      least_time(state, [&] { benchmark::DoNotOptimize(select(largest(curves, share), samples).size()); });
   // A copy reads and writes: reading alone is half of its bytes.
   state.counters["floor"] = least * copy_bandwidth() / (static_cast<double>(curves.size()) * sizeof(float));
 }

@@ -46,12 +46,8 @@ void dense_volume(benchmark::State& state) {
   const int threads = usable_cores();
   CudaDenseNetworks networks(all_networks(), arithmetic, 0);
   networks.estimate(volume().slab(), threads);
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds = seconds_of([&] { benchmark::DoNotOptimize(networks.estimate(volume().slab(), threads)); });
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least =
+      least_time(state, [&] { benchmark::DoNotOptimize(networks.estimate(volume().slab(), threads)); });
   const double work = Volume::voxels * (features_work + 4 * (windows_work + head_work));
   const auto peak = peak_of(*device);
   state.counters["TMAC/s"] = 1e-12 * work / least;
@@ -113,12 +109,7 @@ void plain_patches(benchmark::State& state) {
   const auto run = patchwise_network_on_gpu(p, patches, 8192);
   if (!run) return state.SkipWithError("this LibTorch sees no GPU");
   run();
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds = seconds_of(run);
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least = least_time(state, run);
   state.counters["ns/voxel"] = 1e9 * least / patches;
   state.counters["volume_ms"] = 1e3 * least / patches * Volume::voxels;
   state.SetLabel(std::string(name(p)) + " by LibTorch");
@@ -190,14 +181,9 @@ void cross_validation(benchmark::State& state) {
     jobs.push_back({&recipe, &sets[at], &none});
     work += static_cast<double>(count) * sample_work(recipe.parameter);
   }
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds = seconds_of([&] {
-      benchmark::DoNotOptimize(train_together(jobs, {0, nullptr, usable_cores()}));
-    });
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least = least_time(state, [&] {
+    benchmark::DoNotOptimize(train_together(jobs, {0, nullptr, usable_cores()}));
+  });
   state.counters["TMAC/s"] = 1e-12 * work / least;
   state.counters["of_peak"] = work / least / peak_of(*device).single;
   state.counters["cross_validation_s"] = least * 10.0 * 100.0 / static_cast<double>(state.range(1));

@@ -54,12 +54,7 @@ void bsvd_volume(benchmark::State& state) {
     gpu.compute(volume().curves, volume().inside, usable_cores(), {maps[0], maps[1], maps[2], maps[3]});
   };
   run();
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds = seconds_of(run);
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least = least_time(state, run);
   state.counters["GMAC/s"] = 1e-9 * Volume::voxels * work_of(op) / least;
   state.counters["copies_GB/s"] = 1e-9 * Volume::voxels * bytes_of(op) / least;
   state.SetLabel("bSVD, rank " + std::to_string(op.rank) + ", on " + device->name);
@@ -102,12 +97,7 @@ void plain_bsvd(benchmark::State& state) {
                                        : plain_deconvolution_alone(volume().curves, matrix(), curve_samples);
   if (!run) return state.SkipWithError("this LibTorch sees no GPU");
   run();
-  double least = 1e9;
-  for (auto _ : state) {
-    const double seconds = seconds_of(run);
-    state.SetIterationTime(seconds);
-    least = std::min(least, seconds);
-  }
+  const double least = least_time(state, run);
   state.counters["GMAC/s"] = 1e-9 * Volume::voxels * static_cast<double>(matrix().size()) / least;
   state.SetLabel(state.range(0) == 0 ? "by LibTorch" : "by LibTorch, without copies");
 }

@@ -128,6 +128,16 @@ std::vector<double> least_times(const std::vector<std::function<void()>>& functi
   return least;
 }
 
+double least_time(benchmark::State& state, const std::function<void()>& work) {
+  double least = std::numeric_limits<double>::infinity();
+  for (auto _ : state) {
+    const double seconds = seconds_of(work);
+    state.SetIterationTime(seconds);
+    least = std::min(least, seconds);
+  }
+  return least;
+}
+
 void run_beside_floor(benchmark::State& state, double multiply_adds, const std::function<void()>& work) {
   Floor floor;
   work();  // caches, lazily made tables

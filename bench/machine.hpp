@@ -76,6 +76,10 @@ double copy_bandwidth(int rounds = 8);
 /// the functions should take 1 to 50 ms.
 std::vector<double> least_times(const std::vector<std::function<void()>>& functions, int rounds);
 
+/// Runs a benchmark's iterations, each measured by the wall clock (register with ->UseManualTime()); returns the least
+/// time, in s.
+double least_time(benchmark::State& state, const std::function<void()>& work);
+
 /// Measures a piece of work on the calling thread, in that thread's own time, beside the floor of its arithmetic, in
 /// turns, for as long as the benchmark runs: manual time, so register with ->UseManualTime(). Reports as counters
 /// `floor` (time / the time of `multiply_adds` at the sgemm rate, least of each), `GMAC/s` and `sgemm_GMAC/s`.
