@@ -1,6 +1,7 @@
 // What a finished cross-validation leaves of its networks: weight files that are listed, refused when damaged, and
 // that a re-implementation in Python turns into the maps of the run.
 #include "tests/e2e/job_files.hpp"
+#include "tests/python.hpp"
 
 namespace perfpipe {
 namespace {
@@ -74,16 +75,9 @@ TEST_F(Networks, BaselinesAndTrainingsStandInTheTables) {
   EXPECT_EQ(lines_of(file_bytes(*folder / "out/tables/clinical.csv")).size(), 7u) << "two makers, three patients";
 }
 
-/// The first python3 that has numpy and h5py: the PATH's, or Debian's where the PATH has another before it.
-std::string python_with_numpy(const CommandOptions& options) {
-  for (const char* python : {"python3", "/usr/bin/python3"})
-    if (run_command({python, "-c", "import numpy, h5py"}, options, 60.0).code == 0) return python;
-  return "";
-}
-
 TEST_F(Networks, GiveTheSameMapsInPython) {
   const auto options = options_in(*folder);
-  const std::string python = python_with_numpy(options);
+  const std::string python = python_with("numpy, h5py");
   ASSERT_NE(python, "") << "no python3 with numpy and h5py is here; 'tools/setup --tests' installs what the tests need";
   for (const char* parameter : {"cbf", "cbv", "mtt", "tmax"}) {
     // Both add some thousand products of float32 weights, one in float32 and one in double: some 1e-6 apart.

@@ -3,6 +3,7 @@
 #include "core/random.hpp"
 #include "model/bicnn.hpp"
 #include "model/weights.hpp"
+#include "tests/python.hpp"
 #include "tests/temp_folder.hpp"
 
 #include <cmath>
@@ -84,14 +85,15 @@ with safe_open(sys.argv[1], framework="numpy") as f:
 )";
 
 TEST(WeightFormat, PythonsSafetensorsReadsThem) {
-  if (std::system("python3 -c 'import numpy, safetensors' >/dev/null 2>&1") != 0)
-    GTEST_SKIP() << "python3 with numpy and safetensors is not here; the reader of the test above takes its place";
+  const std::string python = python_with("numpy, safetensors");
+  if (python.empty())
+    GTEST_SKIP() << "no Python with numpy and safetensors is here; the reader of the test above takes its place";
   TempFolder folder;
   const auto file = network();
   folder.write("read.py", python_reader);
   folder.write("cbf.safetensors", to_safetensors(file));
   const auto path = [&](const char* name) { return "'" + (folder / name).string() + "' "; };
-  ASSERT_EQ(std::system(("python3 " + path("read.py") + path("cbf.safetensors") + path("found.json")).c_str()), 0);
+  ASSERT_EQ(std::system((python + " " + path("read.py") + path("cbf.safetensors") + path("found.json")).c_str()), 0);
   const auto found = nlohmann::json::parse(std::ifstream(folder / "found.json"));
   EXPECT_EQ(found.at("metadata"), nlohmann::json(file.metadata));
   ASSERT_EQ(found.at("tensors").size(), file.tensors.size());
