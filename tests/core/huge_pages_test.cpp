@@ -31,10 +31,17 @@ std::size_t resident() {
   return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / mebibyte;
 }
 
-TEST(LargeBlocks, ThatWereDroppedLeaveNoHolesBehind) {
+/// What holds of our blocks alone: under the address sanitizer memory is its own.
+class OwnLargeBlocks : public testing::Test {
+ protected:
+  void SetUp() override {
 #ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer's own memory";
+    GTEST_SKIP() << "the address sanitizer has memory of its own";
 #endif
+  }
+};
+
+TEST_F(OwnLargeBlocks, ThatWereDroppedLeaveNoHolesBehind) {
   // As a volume is worked through: two slabs at a time, and small things that stay between them. The first block makes
   // malloc take those of its size from the heap, where this held 300 MiB in the end.
   filled(28 * mebibyte, 0);
@@ -49,10 +56,7 @@ TEST(LargeBlocks, ThatWereDroppedLeaveNoHolesBehind) {
   EXPECT_LE(resident(), before + 3 * 20 + 20) << "three slabs and the small things";
 }
 
-TEST(LargeBlocks, AreUsedAgainForOnesOfAboutTheirSize) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer's own memory";
-#endif
+TEST_F(OwnLargeBlocks, AreUsedAgainForOnesOfAboutTheirSize) {
   auto block = filled(40 * mebibyte, 1);
   const auto place = reinterpret_cast<std::uintptr_t>(block.get());
   EXPECT_EQ(place % (2 * mebibyte), 0u);
@@ -61,10 +65,7 @@ TEST(LargeBlocks, AreUsedAgainForOnesOfAboutTheirSize) {
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block.get()), place);
 }
 
-TEST(LargeBlocks, AreGivenBackBeforeOthersAreAskedFor) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer's own memory";
-#endif
+TEST_F(OwnLargeBlocks, AreGivenBackBeforeOthersAreAskedFor) {
   auto block = filled(200 * mebibyte, 1);
   const std::size_t with = resident();
   block.reset();
@@ -107,7 +108,7 @@ TEST(LargeBlocks, MayBeDroppedByAnotherThread) {
   left.clear();
 }
 
-TEST(LargeBlocks, ThatCannotBeHadAreAnError) {
+TEST_F(OwnLargeBlocks, ThatCannotBeHadAreAnError) {
   EXPECT_THROW(operator delete(operator new (std::size_t{1} << 62)), std::bad_alloc);
   EXPECT_THROW(operator delete(operator new (~std::size_t{0})), std::bad_alloc);
 }
