@@ -12,26 +12,6 @@ namespace perfpipe {
 namespace fs = std::filesystem;
 namespace {
 
-/// Closes on every way out; `close()` reports what a delayed write left for the end.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags, mode_t mode = 0) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int close() {
-    const int result = ::close(fd_);
-    fd_ = -1;
-    return result;
-  }
-
- private:
-  int fd_;
-};
-
 [[noreturn]] void fail(const fs::path& path, const std::string& what) {
   throw IoError(path.string() + ": " + what + ": " + std::strerror(errno));
 }
@@ -72,7 +52,6 @@ PendingFile::PendingFile(fs::path target, const std::string& suffix) : target_(s
 }
 
 PendingFile::~PendingFile() {
-  if (written_back_ >= 0) ::close(written_back_);
   if (!committed_) ::unlink(temporary_.c_str());
 }
 
@@ -85,9 +64,9 @@ void make_durable(const fs::path& file) {
 
 void PendingFile::write_back() {
 #ifdef SYNC_FILE_RANGE_WRITE
-  if (written_back_ < 0) written_back_ = ::open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (!written_back_) written_back_.emplace(temporary_, O_RDONLY);
   // A hint: what goes wrong on the way to the disk is told by fsync.
-  if (written_back_ >= 0) ::sync_file_range(written_back_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  if (written_back_->get() >= 0) ::sync_file_range(written_back_->get(), 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
 }
 

@@ -1,6 +1,7 @@
 // Files that are either there whole or not at all: written beside their place, made durable, then renamed.
 #pragma once
 
+#include "core/descriptor.hpp"
 #include "core/error.hpp"
 
 #include <filesystem>
@@ -35,7 +36,7 @@ class PendingFile {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   bool committed_ = false;
-  int written_back_ = -1;  ///< the temporary, opened for write_back()
+  std::optional<Descriptor> written_back_;  ///< the temporary, for write_back()
 };
 
 /// fsync: the bytes written to the file so far outlast a crash of the machine. Throws IoError naming it.

@@ -1,15 +1,14 @@
 #include "core/hash.hpp"
 
 #define XXH_INLINE_ALL
+#include "core/descriptor.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
 
 #include <xxhash.h>
@@ -34,16 +33,13 @@ constexpr std::uint64_t file_block = 4 << 20;
 
 class OpenFile {
  public:
-  explicit OpenFile(const std::filesystem::path& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) fail("cannot be opened");
+  explicit OpenFile(const std::filesystem::path& path) : path_(path), file_(path, O_RDONLY) {
+    if (file_.get() < 0) fail("cannot be opened");
   }
-  ~OpenFile() { ::close(fd_); }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
 
   std::uint64_t size() const {
     struct stat facts {};
-    if (::fstat(fd_, &facts) != 0) fail("its size cannot be read");
+    if (::fstat(file_.get(), &facts) != 0) fail("its size cannot be read");
     return static_cast<std::uint64_t>(facts.st_size);
   }
 
@@ -52,7 +48,7 @@ class OpenFile {
     std::vector<char> buffer(std::min<std::uint64_t>(bytes, 256 << 10));  // stays in the second-level cache
     while (bytes > 0) {
       const ssize_t got =
-          ::pread(fd_, buffer.data(), std::min<std::uint64_t>(buffer.size(), bytes), static_cast<off_t>(at));
+          ::pread(file_.get(), buffer.data(), std::min<std::uint64_t>(buffer.size(), bytes), static_cast<off_t>(at));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) fail("read failed at byte " + std::to_string(at));
       if (got == 0) throw IoError(path_.string() + ": became shorter while it was read");
@@ -69,7 +65,7 @@ class OpenFile {
   }
 
   const std::filesystem::path& path_;
-  int fd_;
+  Descriptor file_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/chunk_io.hpp"
+#include "core/descriptor.hpp"
 #include "core/hash.hpp"
 #include "core/hdf5_handle.hpp"
 
@@ -93,12 +94,10 @@ void write_head(const fs::path& file, const ArtifactHead& head) {
   const nlohmann::ordered_json json{{"key", head.key}, {"content", head.content}, {"bytes", head.bytes}};
   std::string text = std::string(head_magic) + json.dump() + "\n";
   text.resize(head_bytes, ' ');
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-  const bool synced = written && ::fsync(fd) == 0;
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (!synced) throw IoError(file.string() + ": writing failed: " + std::strerror(error));
+  const Descriptor out(file, O_WRONLY);
+  if (out.get() < 0 || ::pwrite(out.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+      ::fsync(out.get()) != 0)
+    throw IoError(file.string() + ": writing failed: " + std::strerror(errno));
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ PERFPIPE_SIMD void range_of(const float* curve, std::size_t n, CurveRange* range
   }
   range->least = least;
   range->largest = largest;
-  constexpr std::size_t lanes = 16;
+  using simd::lanes;
   double sums[lanes]{};
   std::size_t t = 0;
   for (; t + lanes <= n; t += lanes)

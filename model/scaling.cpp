@@ -1,5 +1,6 @@
 #include "model/scaling.hpp"
 
+#include "core/arrays.hpp"
 #include "core/error.hpp"
 #include "model/bicnn.hpp"
 
@@ -10,7 +11,7 @@
 namespace perfpipe {
 
 float input_factor(std::span<const float> aif, double input_scale) {
-  if (aif.empty() || !std::all_of(aif.begin(), aif.end(), [](float x) { return std::isfinite(x); }))
+  if (aif.empty() || !all_finite(aif))
     throw InputError("AIF: empty or with values that are not finite: a network needs a finite curve");
   const float peak = *std::max_element(aif.begin(), aif.end());
   const double factor = input_scale / static_cast<double>(peak);

@@ -1,5 +1,6 @@
 #include "stages/aif_search.hpp"
 
+#include "core/arrays.hpp"
 #include "core/parallel.hpp"
 #include "stages/concentration.hpp"
 #include "stages/k_means.hpp"
@@ -131,10 +132,7 @@ std::vector<std::int64_t> mouridsen_select(std::span<const float> curves, std::i
   const auto curve_of = [&](std::size_t row) { return curves.subspan(row * length, length); };
   std::vector<double> mean(length, 0.0);
   parallel_sums(n, block, threads, mean, [&](std::size_t begin, std::size_t end, std::span<double> sums) {
-    for (std::size_t row = begin; row < end; ++row) {
-      const auto curve = curve_of(row);
-      for (std::size_t t = 0; t < length; ++t) sums[t] += curve[t];
-    }
+    for (std::size_t row = begin; row < end; ++row) add_to(sums, curve_of(row));
   });
   const std::int64_t arrival = bolus_arrival(mean);
   const auto first = static_cast<std::size_t>(std::max<std::int64_t>(0, arrival - 1)),

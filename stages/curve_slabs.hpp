@@ -1,6 +1,7 @@
 // The tissue curves of a series in the store, slab by slab.
 #pragma once
 
+#include "core/arrays.hpp"
 #include "core/parallel.hpp"
 #include "core/slabs.hpp"
 #include "core/stage.hpp"
@@ -75,7 +76,7 @@ class CurveSlabs {
                         if (flags[v] == 0) continue;
                         const auto curve = curve_of(v);
                         areas[v] = curve_area(curve);
-                        for (std::size_t t = 0; t < sums.size(); ++t) sums[t] += curve[t];
+                        add_to(sums, curve);
                       }
                     });
       for (std::size_t v = 0; v < flags.size(); ++v)
